@@ -1,0 +1,166 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// TestLimits accepts the last value that section 10 or a layout allows and refuses the first beyond it.
+func TestLimits(t *testing.T) {
+	compartments := func(n int) (c []string) {
+		for i := range n {
+			c = append(c, string(rune('a'+i)))
+		}
+		return c
+	}
+	suites := func(n int) (s []Suite) {
+		for i := range n {
+			s = append(s, Suite(i))
+		}
+		return s
+	}
+	many := func(n, size int) (v [][]byte) {
+		for range n {
+			v = append(v, make([]byte, size))
+		}
+		return v
+	}
+	text := func(n int) string { return strings.Repeat("x", n) }
+
+	for _, l := range []struct {
+		what, structure string
+		last            int
+		code            Code
+		build           func(n int) []byte
+	}{
+		{"frame body", "frame", MaxFrameBody, CodeLimitExceeded, func(n int) []byte {
+			return append(AppendVarint([]byte{byte(FrameEnvelope)}, uint64(n)), make([]byte, n)...)
+		}},
+		{"hello", "hello", MaxHandshake, CodeLimitExceeded, func(n int) []byte {
+			b := bytesOf("hello", "no-context")
+			return append(b, make([]byte, n-len(b))...)
+		}},
+		{"answer", "answer", MaxHandshake, CodeLimitExceeded, func(n int) []byte {
+			return answerWith(func(a *Answer) { a.Share.Data = make([]byte, n-len(bytesOf("answer", "hop"))+len(a.Share.Data)) })
+		}},
+		{"accept", "accept", MaxHandshake, CodeLimitExceeded, func(n int) []byte {
+			a := *accepts[0].value
+			a.Parameters = make([]byte, n-len(a.Append(nil))+len(a.Parameters))
+			return a.Append(nil)
+		}},
+		{"versions", "hello", MaxVersions, CodeMalformed, func(n int) []byte {
+			return helloWith(func(h *Hello) {
+				h.Versions = nil
+				for i := range n {
+					h.Versions = append(h.Versions, uint16(i))
+				}
+			})
+		}},
+		{"suites", "hello", MaxSuites, CodeMalformed, func(n int) []byte { return helloWith(func(h *Hello) { h.Suites = suites(n) }) }},
+		{"shares", "hello", MaxShares, CodeMalformed, func(n int) []byte {
+			return helloWith(func(h *Hello) {
+				h.Shares = nil
+				for i := range n {
+					h.Shares = append(h.Shares, Share{Group: Group(i)})
+				}
+			})
+		}},
+		{"chain", "hello", MaxChain, CodeMalformed, func(n int) []byte { return helloWith(func(h *Hello) { h.Chain = many(n, 1) }) }},
+		{"certificate", "hello", MaxCertificate, CodeMalformed, func(n int) []byte {
+			return helloWith(func(h *Hello) { h.Chain = many(MaxChain, n) })
+		}},
+		{"staples", "answer", MaxChain, CodeMalformed, func(n int) []byte { return answerWith(func(a *Answer) { a.Staples = many(n, 1) }) }},
+		{"staple", "answer", MaxStaple, CodeMalformed, func(n int) []byte { return answerWith(func(a *Answer) { a.Staples = many(MaxChain, n) }) }},
+		{"relay's display name", "hop-parameters", MaxName, CodeMalformed, func(n int) []byte { return (&HopParameters{Relay: text(n)}).Append(nil) }},
+		{"relay's name", "hop-context", MaxName, CodeMalformed, func(n int) []byte { return HopContext{Relay: text(n)}.Append(nil) }},
+		{"deployment", "delegation", MaxName, CodeMalformed, func(n int) []byte { return Delegation{Deployment: text(n)}.Append(nil) }},
+		{"identity asking", "conversation-context", MaxIdentity, CodeMalformed, func(n int) []byte { return ConversationContext{Asking: text(n)}.Append(nil) }},
+		{"identity asked for", "conversation-context", MaxIdentity, CodeMalformed, func(n int) []byte { return ConversationContext{AskedFor: text(n)}.Append(nil) }},
+		{"signature", "seal", MaxSignature, CodeMalformed, func(n int) []byte {
+			return with(seals[0].value, func(s *Seal) { s.Signature = make([]byte, n) }).Append(nil)
+		}},
+		{"log2 of leaves", "seal", MaxPath, CodeMalformed, func(n int) []byte {
+			return Seal{Signature: []byte{1}, Leaves: 1 << n, Path: make([][32]byte, n)}.Append(nil)
+		}},
+		{"log2 of leaves in a frame", "seal-frame", MaxPath, CodeMalformed, func(n int) []byte {
+			return SealFrame{{Seal: Seal{Signature: []byte{1}, Leaves: 1 << n, Path: make([][32]byte, n)}, Head: heads[0].value}}.Append(nil)
+		}},
+		{"entries", "seal-frame", MaxSealEntries, CodeMalformed, func(n int) []byte {
+			f := SealFrame{}
+			for range n {
+				f = append(f, sealFrame(1, 0)[0])
+			}
+			return f.Append(nil)
+		}},
+		{"compartments", "control", MaxCompartments, CodeMalformed, func(n int) []byte { return levelWith(compartments(n)...) }},
+		{"compartment", "control", MaxCompartment, CodeMalformed, func(n int) []byte { return levelWith(text(n)) }},
+		{"compartments of a label", "envelope", MaxCompartments, CodeMalformed, func(n int) []byte {
+			return envelopeWith(func(h *Header) { h.Label.Compartments = compartments(n) })
+		}},
+		{"entries of peers", "control", MaxPeersEntries, CodeMalformed, func(n int) []byte {
+			m := Peers{}
+			for range n {
+				m.Entries = append(m.Entries, bare)
+			}
+			return m.Append(nil)
+		}},
+		{"name", "control", MaxName, CodeMalformed, func(n int) []byte { return Peers{Entries: []PeerEntry{{Name: text(n), Suites: offer}}}.Append(nil) }},
+		{"identity", "control", MaxIdentity, CodeMalformed, func(n int) []byte {
+			return Peers{Entries: []PeerEntry{{Identity: text(n), Suites: offer}}}.Append(nil)
+		}},
+		{"suites of connect", "control", MaxSuites, CodeMalformed, func(n int) []byte { return Connect{Suites: suites(n)}.Append(nil) }},
+		{"text", "content", MaxText, CodeMalformed, func(n int) []byte { return contentWith(func(c *Content) { c.Text = text(n) }) }},
+		{"description", "content", MaxDescription, CodeMalformed, func(n int) []byte {
+			return (&Content{Type: ContentMachine, Machine: Machine{Description: text(n)}}).Append(nil)
+		}},
+	} {
+		t.Run(l.what, func(t *testing.T) {
+			s := structureOf(t, l.structure)
+			b := l.build(l.last)
+			if _, again, err := s.reencode(b); err != nil || !bytes.Equal(again, b) {
+				t.Errorf("%d: %v", l.last, err)
+			}
+			_, _, err := s.reencode(l.build(l.last + 1))
+			wantCode(t, err, l.code)
+		})
+	}
+}
+
+// TestLongProofIsRefused: no proof that is well formed reaches the limit, so it has no place in the table above.
+func TestLongProofIsRefused(t *testing.T) {
+	_, err := ParseProof(make([]byte, MaxHandshake+1))
+	wantCode(t, err, CodeLimitExceeded)
+}
+
+// TestLargestFits checks that what the limits allow one by one fits where it travels: in a frame, under an outer envelope.
+func TestLargestFits(t *testing.T) {
+	far := Header{Epoch: maxVarint, Seq: maxVarint, Type: EnvelopeInner}
+	inner := far
+	inner.Type = EnvelopeContent
+	largest := Level{1<<16 - 1, nil}
+	for i := range MaxCompartments {
+		largest.Compartments = append(largest.Compartments, strings.Repeat("x", MaxCompartment-1)+string(rune('a'+i)))
+	}
+	inner.Label = largest
+	if !largest.Valid() {
+		t.Fatal("the largest level is not valid")
+	}
+	outer := len(far.Append(nil)) + MinCiphertext
+	text := Content{Type: ContentText, Number: maxVarint, Text: strings.Repeat("x", MaxText)}
+	suites := make([]Suite, MaxSuites)
+	e := PeerEntry{Name: strings.Repeat("x", MaxName), Identity: strings.Repeat("x", MaxIdentity), Level: largest, Suites: suites}
+	peers := Peers{Req: maxVarint}
+	for range MaxPeersEntries {
+		peers.Entries = append(peers.Entries, e)
+	}
+	for what, n := range map[string]int{
+		"a text":              outer + len(inner.Append(nil)) + MinCiphertext + len(text.Append(nil)),
+		"a handshake message": outer + len(AppendFrameHeader(nil, FrameHello, MaxHandshake)) + MaxHandshake,
+		"a peers message":     outer + len(peers.Append(nil)),
+	} {
+		if n > MaxFrameBody {
+			t.Errorf("%s makes an envelope of %d bytes, a frame holds %d", what, n, MaxFrameBody)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package wire
+
+import "slices"
+
+// malformedCase is bytes that a parser must refuse, one fault in each.
+type malformedCase struct {
+	structure, name string
+	bytes           []byte
+	reason          string // part of the error's text, so that each case is refused for its own fault
+}
+
+// code is malformed but for the one limit that a few bytes can break.
+func (m malformedCase) code() Code {
+	if m.name == "body-too-long" {
+		return CodeLimitExceeded
+	}
+	return CodeMalformed
+}
+
+// with returns a changed copy.
+func with[T any](v T, change func(*T)) *T {
+	change(&v)
+	return &v
+}
+
+// put overwrites bytes at a place, insert pushes them in.
+func put(b []byte, at int, v ...byte) []byte {
+	return append(append(slices.Clone(b[:at]), v...), b[at+len(v):]...)
+}
+func insert(b []byte, at int, v ...byte) []byte { return slices.Insert(slices.Clone(b), at, v...) }
+func cut(b []byte, at, n int) []byte            { return slices.Delete(slices.Clone(b), at, at+n) }
+
+func short(b []byte) []byte { return b[:len(b)-1] }
+
+func helloWith(change func(*Hello)) []byte { return with(*hellos[1].value, change).Append(nil) }
+
+func answerWith(change func(*Answer)) []byte { return with(*answers[0].value, change).Append(nil) }
+
+func envelopeWith(change func(*Header)) []byte {
+	return append(with(envelopes[0].value.Header, change).Append(nil), data("ciphertext", 16)...)
+}
+
+func contentWith(change func(*Content)) []byte { return with(*contents[0].value, change).Append(nil) }
+
+func levelWith(compartments ...string) []byte {
+	return WriteRequest{1, data16("conversation"), Level{1, compartments}}.Append(nil)
+}
+
+var malformed = slices.Concat(malformedBasics, malformedHandshake, malformedSeals, malformedEnvelopes, malformedControl)
+
+const (
+	tooShort = "too short"
+	trailing = "trailing bytes"
+	longer   = "shortest form"
+	badFlag  = "a flag"
+	badOrder = "ascending order"
+	badText  = "control characters"
+	badCount = "a count of"
+)
+
+var malformedBasics = []malformedCase{
+	{"varint", "empty", nil, tooShort},
+	{"varint", "cut", []byte{0x80, 1, 0}, tooShort},
+	{"varint", "trailing", []byte{1, 0}, trailing},
+	{"varint", "0-in-2", []byte{0x40, 0}, longer},
+	{"varint", "63-in-2", []byte{0x40, 63}, longer},
+	{"varint", "16383-in-4", []byte{0x80, 0, 0x3f, 0xff}, longer},
+	{"varint", "2^30-1-in-8", []byte{0xc0, 0, 0, 0, 0x3f, 0xff, 0xff, 0xff}, longer},
+
+	{"frame", "type-0", put(bytesOf("frame", "probe"), 0, 0), "unknown type"},
+	{"frame", "type-13", put(bytesOf("frame", "probe"), 0, 13), "unknown type"},
+	{"frame", "length-too-low", put(bytesOf("frame", "probe"), 1, 7), "length"},
+	{"frame", "length-too-high", put(bytesOf("frame", "probe"), 1, 9), "length"},
+	{"frame", "length-longer-than-needed", insert(bytesOf("frame", "probe"), 1, 0x40), longer},
+	{"frame", "body-too-long", []byte{byte(FrameEnvelope), 0x80, 1, 0, 1}, "65537 bytes"},
+
+	{"probe", "7-bytes", data("nonce", 7), "8 bytes"},
+	{"probe", "9-bytes", data("nonce", 9), "8 bytes"},
+	{"waiting", "0", []byte{0}, "neither"},
+	{"waiting", "3", []byte{3}, "neither"},
+	{"waiting", "trailing", []byte{1, 1}, "neither"},
+	{"machine", "trailing", append(bytesOf("machine", "ok"), 0), trailing},
+	{"machine", "cut", bytesOf("machine", "ok")[:63], tooShort},
+}
+
+var malformedHandshake = []malformedCase{
+	{"hello", "no-version", helloWith(func(h *Hello) { h.Versions = nil }), badCount},
+	{"hello", "versions-unsorted", helloWith(func(h *Hello) { h.Versions = []uint16{2, 1} }), badOrder},
+	{"hello", "version-twice", helloWith(func(h *Hello) { h.Versions = []uint16{1, 1} }), badOrder},
+	{"hello", "kind-0", helloWith(func(h *Hello) { h.Kind = 0 }), "no such kind"},
+	{"hello", "kind-5", helloWith(func(h *Hello) { h.Kind = 5 }), "no such kind"},
+	{"hello", "no-suite", helloWith(func(h *Hello) { h.Suites = nil }), badCount},
+	{"hello", "suites-unsorted", helloWith(func(h *Hello) { h.Suites = []Suite{3, 1} }), badOrder},
+	{"hello", "suite-twice", helloWith(func(h *Hello) { h.Suites = []Suite{1, 1} }), badOrder},
+	{"hello", "no-share", helloWith(func(h *Hello) { h.Shares = nil }), badCount},
+	{"hello", "shares-unsorted", helloWith(func(h *Hello) { h.Shares = []Share{{0x1d, []byte{1}}, {0x17, []byte{2}}} }), badOrder},
+	{"hello", "share-twice", helloWith(func(h *Hello) { h.Shares = []Share{{0x1d, []byte{1}}, {0x1d, []byte{2}}} }), badOrder},
+	{"hello", "no-certificate", helloWith(func(h *Hello) { h.Chain = nil }), badCount},
+	{"hello", "empty-certificate", helloWith(func(h *Hello) { h.Chain = [][]byte{{}} }), "a certificate of"},
+	{"hello", "delegation-flag-2", put(bytesOf("hello", "conversation-delegated"), 142, 2), badFlag},
+	{"hello", "delegation-delegates", helloWith(func(h *Hello) {
+		h.Delegation = &SealedDelegation{delegations[0].value.Append(nil), sampleSeal("x", SchemeP256, 1, 0)}
+		h.Delegation.Statement[33] |= 1 << PurposeDelegation
+	}), "delegates further"},
+	{"hello", "delegation-with-trailing-byte", helloWith(func(h *Hello) {
+		h.Delegation = &SealedDelegation{append(delegations[0].value.Append(nil), 0), sampleSeal("x", SchemeP256, 1, 0)}
+	}), trailing},
+	{"hello", "cut-in-limits", short(helloWith(func(h *Hello) { h.Context = nil })), tooShort},
+
+	{"answer", "no-suite", answerWith(func(a *Answer) { a.Suites = nil }), badCount},
+	{"answer", "suites-unsorted", answerWith(func(a *Answer) { a.Suites = []Suite{2, 1} }), badOrder},
+	{"answer", "no-certificate", answerWith(func(a *Answer) { a.Chain = nil }), badCount},
+	{"answer", "delegation-flag-2", put(bytesOf("answer", "hop"), len(bytesOf("answer", "hop"))-1, 2), badFlag},
+	{"answer", "trailing", append(bytesOf("answer", "hop"), 0), trailing},
+
+	{"proof", "delegation-flag-2", put(bytesOf("proof", "sha384"), 100, 2), badFlag},
+	{"proof", "mac-longer-than-its-bytes", put(bytesOf("proof", "sha384"), 101, 49), tooShort},
+	{"proof", "trailing", append(bytesOf("proof", "sha384"), 0), trailing},
+	{"accept", "parameters-longer-than-their-bytes", put(bytesOf("accept", "hop"), 0, 1), tooShort},
+	{"accept", "trailing", append(bytesOf("accept", "hop"), 0), trailing},
+
+	{"hop-parameters", "compartments-unsorted", with(*hopParameters[0].value, func(p *HopParameters) {
+		p.Level.Compartments = []string{"ops", "crypto"}
+	}).Append(nil), badOrder},
+	{"hop-parameters", "control-character", with(*hopParameters[0].value, func(p *HopParameters) { p.Relay = "a\nb" }).Append(nil), badText},
+	{"hop-parameters", "no-utf-8", with(*hopParameters[0].value, func(p *HopParameters) { p.Relay = "a\xff" }).Append(nil), badText},
+	{"conversation-parameters", "trailing", append(bytesOf("conversation-parameters", "ok"), 0), trailing},
+	{"conversation-parameters", "cut", bytesOf("conversation-parameters", "ok")[:11], tooShort},
+	{"hop-context", "delete-character", HopContext{Relay: "a\x7f"}.Append(nil), badText},
+	{"hop-context", "c1-character", HopContext{Relay: "a\u0085"}.Append(nil), badText},
+	{"hop-context", "surrogate", HopContext{Relay: "\xed\xa0\x80"}.Append(nil), badText},
+	{"hop-context", "trailing", append(bytesOf("hop-context", "ok"), 0), trailing},
+	{"conversation-context", "control-character", ConversationContext{Asking: "a\x00", AskedFor: bob}.Append(nil), badText},
+	{"conversation-context", "trailing", append(bytesOf("conversation-context", "ok"), 0), trailing},
+}
+
+var malformedSeals = []malformedCase{
+	{"seal", "no-signature", with(seals[0].value, func(s *Seal) { s.Signature = nil }).Append(nil), "a signature of"},
+	{"seal", "leaves-0", put(bytesOf("seal", "one"), 79, 0), "power of two"},
+	{"seal", "leaves-3", put(bytesOf("seal", "last-of-eight"), 79, 3), "power of two"},
+	{"seal", "index-beyond-leaves", with(seals[1].value, func(s *Seal) { s.Index = 8 }).Append(nil), "beyond the leaves"},
+	{"seal", "path-too-long", append(bytesOf("seal", "last-of-eight"), data("node", 32)...), trailing},
+	{"seal", "path-too-short", bytesOf("seal", "last-of-eight")[:164], tooShort},
+	{"seal-frame", "no-entry", put(bytesOf("seal-frame", "one")[:81], 80, 0), "no entries"},
+	{"seal-frame", "count-too-high", put(bytesOf("seal-frame", "one"), 80, 2), tooShort},
+	{"seal-frame", "count-too-low", put(bytesOf("seal-frame", "two-of-four"), 80, 1), trailing},
+	{"seal-frame", "count-longer-than-needed", insert(bytesOf("seal-frame", "one"), 80, 0x40), longer},
+	{"seal-frame", "index-beyond-leaves", put(bytesOf("seal-frame", "one"), 84, 1), "beyond the leaves"},
+	{"seal-frame", "leaves-6", put(bytesOf("seal-frame", "two-of-four"), 79, 6), "power of two"},
+	{"seal-frame", "trailing", append(bytesOf("seal-frame", "one"), 0), trailing},
+	{"delegation", "delegates", with(delegations[0].value, func(d *Delegation) { d.Purposes |= 1 << PurposeDelegation }).Append(nil), "delegates further"},
+	{"delegation", "control-character", with(delegations[0].value, func(d *Delegation) { d.Deployment = "\t" }).Append(nil), badText},
+	{"delegation", "trailing", append(bytesOf("delegation", "ok"), 0), trailing},
+	{"head", "role-0", put(bytesOf("head", "both"), 33, 0), "no such role"},
+	{"head", "role-3", put(bytesOf("head", "both"), 33, 3), "no such role"},
+	{"head", "flags-2", put(bytesOf("head", "acknowledges"), 34, 2), badFlag},
+	{"head", "flags-3", put(bytesOf("head", "both"), 34, 3), badFlag},
+	{"head", "lane-longer-than-needed", insert(bytesOf("head", "both"), 32, 0x40), longer},
+	{"head", "count-longer-than-needed", insert(bytesOf("head", "both"), 36, 0x40), longer},
+	{"head", "without-flagged-mine", put(bytesOf("head", "acknowledges"), 34, 1), tooShort},
+	{"head", "with-unflagged-mine", put(bytesOf("head", "both"), 34, 0), trailing},
+}
+
+var malformedEnvelopes = []malformedCase{
+	{"envelope", "type-0", envelopeWith(func(h *Header) { h.Type = 0 }), "unknown type"},
+	{"envelope", "type-4", envelopeWith(func(h *Header) { h.Type = 4 }), "unknown type"},
+	{"envelope", "type-17", envelopeWith(func(h *Header) { h.Type = 17 }), "unknown type"},
+	{"envelope", "epoch-longer-than-needed", insert(bytesOf("envelope", "control"), 0, 0x40), longer},
+	{"envelope", "seq-longer-than-needed", insert(bytesOf("envelope", "control"), 1, 0x40), longer},
+	{"envelope", "compartments-unsorted", envelopeWith(func(h *Header) { h.Label.Compartments = []string{"b", "a"} }), badOrder},
+	{"envelope", "compartment-twice", envelopeWith(func(h *Header) { h.Label.Compartments = []string{"a", "a"} }), badOrder},
+	{"envelope", "ciphertext-of-15", cut(bytesOf("envelope", "control"), 3, 1), "shorter than its tag"},
+	{"content", "type-0", contentWith(func(c *Content) { c.Type = 0 }), "unknown type"},
+	{"content", "type-4", contentWith(func(c *Content) { c.Type = 4 }), "unknown type"},
+	{"content", "empty-text", contentWith(func(c *Content) { c.Text = "" }), "empty"},
+	{"content", "text-no-utf-8", contentWith(func(c *Content) { c.Text = "caf\xe9" }), "no UTF-8"},
+	{"content", "number-longer-than-needed", insert(contentWith(func(c *Content) { c.Number = 5 }), 57, 0x40), longer},
+	{"content", "bye-trailing", append(bytesOf("content", "bye"), 0), trailing},
+	{"content", "machine-control-character", with(*contents[2].value, func(c *Content) { c.Machine.Description = "a\r" }).Append(nil), badText},
+	{"content", "machine-trailing", append(bytesOf("content", "machine"), 0), trailing},
+}
+
+var malformedControl = []malformedCase{
+	{"control", "empty", nil, tooShort},
+	{"control", "kind-0", []byte{0}, "unknown kind"},
+	{"control", "kind-13", []byte{13}, "unknown kind"},
+	{"control", "list-req-longer-than-needed", []byte{1, 0x40, 1}, longer},
+	{"control", "list-trailing", []byte{1, 1, 0}, trailing},
+	{"control", "peers-more-2", []byte{2, 1, 2, 0}, badFlag},
+	{"control", "peers-count-too-high", put(bytesOf("control", "peers"), 4, 3), tooShort},
+	{"control", "peers-count-too-low", put(bytesOf("control", "peers"), 4, 1), trailing},
+	{"control", "peers-count-longer-than-needed", []byte{2, 1, 0, 0x40, 0}, longer},
+	{"control", "entry-write-flag-2", put(bytesOf("control", "peers"), len(bytesOf("control", "peers"))-1, 2), badFlag},
+	{"control", "entry-control-character", Peers{Entries: []PeerEntry{{Name: "\x1b[2J", Suites: offer}}}.Append(nil), badText},
+	{"control", "entry-without-suite", Peers{Entries: []PeerEntry{{}}}.Append(nil), badCount},
+	{"control", "connect-without-suite", Connect{2, 7, nil}.Append(nil), badCount},
+	{"control", "connect-suites-unsorted", Connect{2, 7, []Suite{3, 2}}.Append(nil), badOrder},
+	{"control", "refused-with-suites", Refused{2, CodeBusy, offer}.Append(nil), "suites"},
+	{"control", "refused-without-suites", Refused{2, CodeSuiteUnsupported, nil}.Append(nil), "suites"},
+	{"control", "open-role-0", put(bytesOf("control", "open"), 17, 0), "no such role"},
+	{"control", "open-role-3", put(bytesOf("control", "open"), 17, 3), "no such role"},
+	{"control", "open-may-write-2", put(bytesOf("control", "open"), 18, 2), badFlag},
+	{"control", "open-other-may-write-2", put(bytesOf("control", "open"), 19, 2), badFlag},
+	{"control", "label-unsorted", levelWith("b", "a"), badOrder},
+	{"control", "label-compartment-twice", levelWith("a", "a"), badOrder},
+	{"control", "label-compartment-empty", levelWith(""), "compartments not valid"},
+	{"control", "label-compartment-upper-case", levelWith("Ops"), "compartments not valid"},
+	{"control", "bye-trailing", []byte{0x0b, 0}, trailing},
+	{"control", "going-away-cut", []byte{0x0c, 0}, tooShort},
+}
