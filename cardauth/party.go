@@ -1,0 +1,59 @@
+package cardauth
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+
+	"sinete/cardauth/seal"
+	"sinete/wire"
+)
+
+// Party is somebody whose certificates a Policy has accepted.
+type Party struct {
+	Name            string // a person's display name; the name by which a relay was meant
+	Identity        string // empty for a relay
+	Certificate     *x509.Certificate
+	Chain           [][]byte // as verified: DER, the party's own first, the anchor left out
+	CertificateHash [32]byte // SHA-256 of the certificate's DER
+	KeyHash         [32]byte // SHA-256 of its SubjectPublicKeyInfo
+	Anchor          *x509.Certificate
+}
+
+func newParty(chain []*x509.Certificate) *Party {
+	leaf, anchor := chain[0], chain[len(chain)-1]
+	p := &Party{
+		Name:            DisplayName(leaf),
+		Certificate:     leaf,
+		CertificateHash: sha256.Sum256(leaf.Raw),
+		KeyHash:         sha256.Sum256(leaf.RawSubjectPublicKeyInfo),
+		Anchor:          anchor,
+	}
+	for _, c := range chain[:len(chain)-1] {
+		p.Chain = append(p.Chain, c.Raw)
+	}
+	return p
+}
+
+// Signer returns who seals for the party under that scheme: its card where delegation is nil, or the key in a delegation's
+// statement. It checks only that key and scheme fit (protocol.md section 3.8); a delegation that came from outside must go
+// through VerifyDelegation.
+func (p *Party) Signer(scheme wire.Scheme, delegation []byte) (seal.Signer, error) {
+	s := seal.Signer{
+		Key:    crypto.PublicKey(p.Certificate.PublicKey),
+		Scheme: scheme,
+		Digest: wire.SignerHash(p.Certificate.Raw, delegation),
+	}
+	if delegation != nil {
+		d, err := wire.ParseDelegation(delegation)
+		if err != nil {
+			return seal.Signer{}, err
+		}
+		s.Key, s.Delegation = ed25519.PublicKey(d.Key[:]), &d
+	}
+	if err := seal.CheckKey(s.Key, scheme); err != nil {
+		return seal.Signer{}, err
+	}
+	return s, nil
+}
