@@ -1,0 +1,99 @@
+package pkcs11card
+
+import (
+	"crypto/x509"
+	"errors"
+	"slices"
+	"testing"
+
+	"sinete/internal/trialpki"
+)
+
+func TestChoose(t *testing.T) {
+	w, err := trialpki.New(trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := func(label, refuse string) Certificate {
+		i, err := w.IssuePerson(trialpki.Person{Name: label})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Certificate{Certificate: i.Certificate, Label: label, URI: "pkcs11:object=" + label, Refuse: refuse}
+	}
+	ana, rui, no := cert("ana", ""), cert("rui", ""), cert("no", "it is not to be used")
+	token := func(module string, slot uint, login bool, c ...Certificate) Token {
+		return Token{Module: module, Slot: slot, Present: true, Login: login, Certificates: c}
+	}
+	for name, tt := range map[string]struct {
+		uri    URI
+		tokens []Token
+		want   int // index of the token; -1 not found, -2 ambiguous
+	}{
+		"nothing":                         {tokens: nil, want: -1},
+		"one":                             {tokens: []Token{token("m", 0, true, ana)}},
+		"refused":                         {tokens: []Token{token("m", 0, false, no)}, want: -1},
+		"refused beside another":          {tokens: []Token{token("m", 0, true, no), token("m", 1, true, ana)}, want: 1},
+		"two on one, login will tell":     {tokens: []Token{token("m", 0, true, ana, rui)}},
+		"on two tokens":                   {tokens: []Token{token("m", 0, true, ana), token("m", 1, true, rui)}, want: -2},
+		"on two tokens, one named":        {uri: URI{Object: "rui"}, tokens: []Token{token("m", 0, true, ana), token("m", 1, true, rui)}, want: 1},
+		"one through two modules":         {tokens: []Token{token("m", 0, true, ana), token("n", 0, true, ana)}},
+		"the same on two tokens":          {tokens: []Token{token("m", 0, true, ana), token("m", 1, true, ana)}, want: -2},
+		"hidden until login":              {tokens: []Token{token("m", 0, true)}},
+		"nothing, and no login":           {tokens: []Token{token("m", 0, false)}, want: -1},
+		"perhaps hidden in one of two":    {tokens: []Token{token("m", 0, true), token("m", 1, true)}, want: -1},
+		"another certificate is asked of": {uri: URI{ID: []byte{1}}, tokens: []Token{token("m", 0, false, ana)}, want: -1},
+	} {
+		got, err := tt.uri.choose(tt.tokens)
+		var nf *NotFoundError
+		var ambiguous *AmbiguousError
+		switch {
+		case tt.want == -1 && errors.As(err, &nf):
+		case tt.want == -2 && errors.As(err, &ambiguous):
+		case tt.want >= 0 && err == nil && got == &tt.tokens[tt.want]:
+		default:
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestRefuseUsage(t *testing.T) {
+	for usage, ok := range map[x509.KeyUsage]bool{
+		x509.KeyUsageDigitalSignature:                             true,
+		x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement: true,
+		0:                              false,
+		x509.KeyUsageKeyAgreement:      false,
+		x509.KeyUsageContentCommitment: false,
+		x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment: false,
+	} {
+		if got := refuseUsage(&x509.Certificate{KeyUsage: usage}); (got == "") != ok {
+			t.Errorf("usage %b: %q", usage, got)
+		}
+	}
+	if refuseUsage(&x509.Certificate{KeyUsage: x509.KeyUsageDigitalSignature, IsCA: true}) == "" {
+		t.Error("an authority's was taken")
+	}
+}
+
+func TestChainOf(t *testing.T) {
+	w, err := trialpki.New(trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := w.IssuePerson(trialpki.Person{Name: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []Certificate{{Certificate: w.Root.Certificate}, {Certificate: w.Services.Certificate}, {Certificate: w.State.Certificate},
+		{Certificate: i.Certificate}, {Certificate: w.Authentication.Certificate}, {Certificate: w.Card.Certificate}}
+	same := func(a, b [][]byte) bool { return slices.EqualFunc(a, b, slices.Equal) }
+	if got := chainOf(i.Certificate, all, 5); !same(got, i.Chain) {
+		t.Errorf("a chain of %d", len(got))
+	}
+	if got := chainOf(i.Certificate, all, 3); !same(got, i.Chain[:3]) {
+		t.Errorf("a chain of %d where 3 are allowed", len(got))
+	}
+	if got := chainOf(i.Certificate, all[:3], 5); !same(got, i.Chain[:1]) {
+		t.Errorf("a chain of %d where the issuer is missing", len(got))
+	}
+}

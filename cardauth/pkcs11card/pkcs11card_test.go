@@ -1,0 +1,422 @@
+//go:build cgo
+
+package pkcs11card
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/pkcs11"
+
+	"sinete/cardauth"
+	"sinete/internal/trialpki"
+	"sinete/wire"
+)
+
+func TestWrongPIN(t *testing.T) {
+	fill(t, "pin", StoreRequest{})
+	p := &pins{answers: []string{"0000", "12345678", userPIN}}
+	seals(t, open(t, uri("pin"), p.prompt))
+	want := []cardauth.PINRequest{{Card: "pin", Tries: -1}, {Card: "pin", Tries: -1, Wrong: true}, {Card: "pin", Tries: -1, Wrong: true}}
+	if d := cmp.Diff(want, p.shown); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestAlwaysWrongPIN(t *testing.T) {
+	fill(t, "pin", StoreRequest{})
+	p := &pins{answers: []string{"0000", "0001", "0002", userPIN}}
+	var wrong *cardauth.PINError
+	if _, err := Open(t.Context(), uri("pin"), p.prompt); !errors.As(err, &wrong) || len(p.shown) != 3 || wrong.Locked || wrong.Tries != -1 {
+		t.Errorf("got %v after %d questions", err, len(p.shown))
+	}
+	if _, err := Open(t.Context(), uri("pin"), (&pins{}).prompt); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody there: %v", err)
+	}
+	var none *UnsupportedError
+	if _, err := Open(t.Context(), uri("pin"), nil); !errors.As(err, &none) {
+		t.Errorf("no prompt: %v", err)
+	}
+}
+
+func TestPINFromURI(t *testing.T) {
+	fill(t, "pin", StoreRequest{})
+	file := filepath.Join(t.TempDir(), "pin")
+	if err := os.WriteFile(file, []byte(userPIN+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"&pin-value=" + userPIN, "&pin-source=file:" + file} {
+		p := &pins{}
+		c := open(t, uri("pin")+query, p.prompt)
+		seals(t, c)
+		if err := c.Close(); err != nil || len(p.shown) > 0 {
+			t.Errorf("%s: %v, asked %d times", query, err, len(p.shown))
+		}
+	}
+	p := &pins{answers: []string{userPIN}}
+	var wrong *cardauth.PINError
+	if _, err := Open(t.Context(), uri("pin")+"&pin-value=0000", p.prompt); !errors.As(err, &wrong) || len(p.shown) > 0 {
+		t.Errorf("got %v, asked %d times", err, len(p.shown))
+	}
+	if _, err := Open(t.Context(), uri("pin")+"&pin-source=file:"+file+"x", p.prompt); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// tries is a card that takes no PIN but the right one and says what its chip would say.
+type tries struct {
+	left   int
+	given  []string
+	shown  []cardauth.PINRequest
+	answer func(n int) string
+	pad    bool
+	before func(n int) // called before the n-th PIN is handed over
+}
+
+func (s *tries) run(t *testing.T) error {
+	t.Helper()
+	m, err := load(softhsm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &card{m: m, token: Token{Label: "chip"}}
+	c.pinState = func(*pkcs11.Ctx) (pinState, error) {
+		return pinState{final: s.left == 1, locked: s.left == 0, pad: s.pad}, nil
+	}
+	c.prompt = func(_ context.Context, r cardauth.PINRequest) (string, error) {
+		s.shown = append(s.shown, r)
+		pin := s.answer(len(s.shown))
+		if s.before != nil {
+			s.before(len(s.shown))
+		}
+		return pin, nil
+	}
+	_, err = c.withPIN(t.Context(), func(_ *pkcs11.Ctx, pin string) ([]byte, error) {
+		s.given = append(s.given, pin)
+		if pin == userPIN {
+			s.left = 3
+			return nil, nil
+		}
+		if s.left--; s.left == 0 {
+			return nil, c.m.failed("C_Login", pkcs11.Error(pkcs11.CKR_PIN_LOCKED))
+		}
+		return nil, c.m.failed("C_Login", pkcs11.Error(pkcs11.CKR_PIN_INCORRECT))
+	})
+	return err
+}
+
+func TestTriesLeft(t *testing.T) {
+	wrong := func(int) string { return "0" }
+	var e *cardauth.PINError
+
+	s := &tries{left: 3, answer: wrong}
+	if err := s.run(t); !errors.As(err, &e) || !e.Locked {
+		t.Errorf("wrong to the end: %v", err)
+	}
+	if !s.shown[2].Final || s.shown[2].Tries != 1 || s.shown[1].Final {
+		t.Errorf("shown %+v", s.shown)
+	}
+
+	s = &tries{left: 0, answer: wrong}
+	if err := s.run(t); !errors.As(err, &e) || !e.Locked || len(s.shown) > 0 {
+		t.Errorf("a locked card: %v, asked %d times", err, len(s.shown))
+	}
+
+	// Another program spends the tries while this person types: the PIN that was given in ignorance is not used.
+	s = &tries{left: 3}
+	s.answer = func(n int) string { return []string{"0", userPIN}[n-1] }
+	s.before = func(n int) { s.left = 1 }
+	if err := s.run(t); err != nil || !slices.Equal(s.given, []string{userPIN}) || !s.shown[1].Final || s.shown[1].Wrong {
+		t.Errorf("got %v, gave %q, shown %+v", err, s.given, s.shown)
+	}
+
+	s = &tries{left: 3, answer: wrong, pad: true}
+	if err := s.run(t); !errors.As(err, &e) || len(s.given) != 1 || s.given[0] != "" || len(s.shown) > 0 {
+		t.Errorf("a pad: %v, gave %q, asked %d times", err, s.given, len(s.shown))
+	}
+}
+
+func TestURIsPINNeverLocks(t *testing.T) {
+	c := &card{uri: URI{PIN: ptr("1")}, token: Token{Label: "chip"}}
+	var e *cardauth.PINError
+	for _, r := range []cardauth.PINRequest{{Final: true}, {Wrong: true}} {
+		if pin, err := c.promptOrURI(right)(t.Context(), r); !errors.As(err, &e) || pin != "" {
+			t.Errorf("%+v: %q, %v", r, pin, err)
+		}
+	}
+}
+
+func TestOneLoginForTheProcess(t *testing.T) {
+	fill(t, "shared", StoreRequest{})
+	a := open(t, uri("shared"), right)
+	p := &pins{}
+	b := open(t, uri("shared"), p.prompt)
+	if len(p.shown) > 0 {
+		t.Error("asked for the PIN of a token that is logged in")
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	seals(t, b)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), uri("shared"), p.prompt); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the last was closed: %v", err)
+	}
+}
+
+func TestNotFound(t *testing.T) {
+	notModule := filepath.Join(t.TempDir(), "x.so")
+	if err := os.WriteFile(notModule, []byte("x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(ModuleVariable, notModule)
+	for name, tt := range map[string]struct {
+		uri   string
+		cause bool
+	}{
+		"another token":     {uri: uri("nobody's")},
+		"an empty token":    {uri: uri("empty")},
+		"no such module":    {uri: "pkcs11:?module-path=/nowhere/x.so", cause: true},
+		"no module":         {uri: "pkcs11:", cause: true},
+		"no module by name": {uri: "pkcs11:?module-name=y"},
+		"another serial":    {uri: "pkcs11:token=pin;serial=1?module-path=" + softhsm},
+		"another slot":      {uri: "pkcs11:token=pin;slot-id=1?module-path=" + softhsm},
+	} {
+		_, err := Open(t.Context(), tt.uri, right)
+		var nf *NotFoundError
+		var me *ModuleError
+		if !errors.As(err, &nf) || errors.As(err, &me) != tt.cause {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var e *URIError
+	if _, err := Open(t.Context(), "pkcs11:colour=red", right); !errors.As(err, &e) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAmbiguous(t *testing.T) {
+	first := fill(t, "ambiguous", StoreRequest{})
+	second := fill(t, "ambiguous", StoreRequest{ID: []byte{0x47}, Label: "SECOND"})
+	var e *AmbiguousError
+	if _, err := Open(t.Context(), uri("ambiguous"), right); !errors.As(err, &e) || len(e.URIs) != 2 {
+		t.Fatalf("got %v", err)
+	}
+	for i, u := range []string{first, second} {
+		if !slices.Contains(e.URIs, u) {
+			t.Errorf("%s is not among %v", u, e.URIs)
+		}
+		if c := open(t, u, right); !slices.Equal(c.id, []byte{[]byte{0x45, 0x47}[i]}) {
+			t.Errorf("%s opened the certificate of %x", u, c.id)
+		}
+	}
+	seals(t, open(t, "pkcs11:token=ambiguous;object=SECOND%20CERTIFICATE?module-path="+softhsm, right))
+
+	fill(t, "twin one", StoreRequest{})
+	fill(t, "twin two", StoreRequest{})
+	p := &pins{}
+	if _, err := Open(t.Context(), "pkcs11:?module-path="+softhsm, p.prompt); !errors.As(err, &e) || len(e.URIs) < 2 || len(p.shown) > 0 {
+		t.Errorf("got %v, asked %d times", err, len(p.shown))
+	}
+}
+
+// The key that makes legally binding signatures stands on every identity card beside the other and is never taken.
+func TestBindingKeyIsNeverUsed(t *testing.T) {
+	binding := issueTo(trialpki.Person{Name: "ana", Edit: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageContentCommitment }})
+	both := issueTo(trialpki.Person{Name: "ana", Edit: func(c *x509.Certificate) {
+		c.KeyUsage = x509.KeyUsageContentCommitment | x509.KeyUsageDigitalSignature
+	}})
+	u := fill(t, "binding", StoreRequest{Issue: binding, ID: []byte{0x46}, Label: "CITIZEN SIGNATURE"})
+	fill(t, "binding", StoreRequest{Issue: both, ID: []byte{0x48}, Label: "BOTH"})
+	var nf *NotFoundError
+	for _, u := range []string{u, uri("binding"), "pkcs11:token=binding;id=%48?module-path=" + softhsm} {
+		if _, err := Open(t.Context(), u, right); !errors.As(err, &nf) || !strings.Contains(err.Error(), "legally binding") && !strings.Contains(err.Error(), "not for digital") {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	fill(t, "binding", StoreRequest{})
+	if c := open(t, uri("binding"), right); !slices.Equal(c.id, []byte{0x45}) {
+		t.Errorf("opened the certificate of %x", c.id)
+	}
+}
+
+func TestList(t *testing.T) {
+	fill(t, "p256", StoreRequest{})
+	tokens, err := List([]string{"/nowhere.so", softhsm})
+	var me *ModuleError
+	if !errors.As(err, &me) || me.Module != "/nowhere.so" {
+		t.Errorf("got %v", err)
+	}
+	i := slices.IndexFunc(tokens, func(t Token) bool { return t.Label == "p256" })
+	if i < 0 {
+		t.Fatalf("tokens %+v", tokens)
+	}
+	if !tokens[i].Present || !tokens[i].Login || tokens[i].Reader == "" || len(tokens[i].Certificates) != 4 {
+		t.Errorf("token %+v", tokens[i])
+	}
+	var usable []Certificate
+	for _, c := range tokens[i].Certificates {
+		if c.Refuse == "" {
+			usable = append(usable, c)
+		}
+	}
+	if len(usable) != 1 {
+		t.Fatalf("usable %+v", usable)
+	}
+	if c := open(t, usable[0].URI, right); !c.Certificate().Equal(usable[0].Certificate) {
+		t.Error("the URI leads to another certificate")
+	}
+}
+
+func TestAlwaysAuthenticate(t *testing.T) {
+	u := fill(t, "always", StoreRequest{}, pkcs11.NewAttribute(pkcs11.CKA_ALWAYS_AUTHENTICATE, true))
+	p := &pins{answers: []string{userPIN}}
+	c := open(t, u, p.prompt)
+	if !c.always {
+		t.Fatal("not seen that the key wants the PIN each time")
+	}
+	p.answers = []string{userPIN, "0000", userPIN}
+	seals(t, c)
+	seals(t, c)
+	if len(p.shown) != 4 || p.shown[2].Wrong || !p.shown[3].Wrong {
+		t.Errorf("shown %+v", p.shown)
+	}
+	if _, err := c.SealRoot(t.Context(), wire.SealInput{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	p.answers = []string{userPIN}
+	seals(t, c)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), u, p.prompt); !errors.Is(err, context.Canceled) {
+		t.Errorf("a session is left that keeps the token logged in: %v", err)
+	}
+}
+
+// behind does something to the module behind the cards' backs.
+func behind(t *testing.T, c *card, f func(p *pkcs11.Ctx) error) {
+	t.Helper()
+	if _, err := call(t.Context(), c.m, func(p *pkcs11.Ctx) (struct{}, error) { return struct{}{}, f(p) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecovery(t *testing.T) {
+	fill(t, "recovery", StoreRequest{})
+	a, b := open(t, uri("recovery"), right), open(t, uri("recovery"), nil)
+	old := a.session
+	behind(t, a, func(p *pkcs11.Ctx) error { return p.CloseSession(a.session) })
+	seals(t, a)
+	if a.session == old {
+		t.Error("no fresh session")
+	}
+	seals(t, b)
+
+	behind(t, a, func(p *pkcs11.Ctx) error { return p.CloseAllSessions(a.slot) })
+	var removed *RemovedError
+	for range 2 {
+		if _, err := a.SealRoot(t.Context(), wire.SealInput{}); !errors.As(err, &removed) || removed.Card != "recovery" {
+			t.Errorf("after logout: %v", err)
+		}
+		if nf := new(NotFoundError); errors.As(removed, &nf) {
+			t.Errorf("looked for the key of a token that is logged out: %v", removed)
+		}
+	}
+	c := open(t, uri("recovery"), right)
+	seals(t, b) // the token is logged in again
+
+	fill(t, "recovery", StoreRequest{})
+	behind(t, c, func(p *pkcs11.Ctx) error { return p.CloseSession(c.session) })
+	if _, err := c.SealRoot(t.Context(), wire.SealInput{}); !errors.As(err, &removed) {
+		t.Errorf("with another card in its place: %v", err)
+	}
+}
+
+func TestRenewalOnTheToken(t *testing.T) {
+	u := fill(t, "renewal", StoreRequest{})
+	first := open(t, u, right)
+	fault := errors.New("the authority is closed")
+	_, err := Store(t.Context(), uri("renewal"), right, StoreRequest{RSABits: 2048, Issue: func(crypto.PublicKey) ([][]byte, error) { return nil, fault }})
+	if !errors.Is(err, fault) {
+		t.Errorf("got %v", err)
+	}
+	seals(t, first)
+	count := func(when string) {
+		t.Helper()
+		behind(t, first, func(p *pkcs11.Ctx) error {
+			all, err := first.m.find(p, first.session)
+			if len(all) != 6 { // key pair, certificate, three authorities
+				t.Errorf("%d objects on the token %s", len(all), when)
+			}
+			return err
+		})
+	}
+	count("after a failure")
+	if again := fill(t, "renewal", StoreRequest{}); again != u {
+		t.Errorf("the URI became %s", again)
+	}
+	second := open(t, u, right)
+	seals(t, second)
+	if first.cert.PublicKey.(*ecdsa.PublicKey).Equal(second.cert.PublicKey) || first.cert.Subject.SerialNumber != second.cert.Subject.SerialNumber {
+		t.Error("the same key, or another identity")
+	}
+	count("after renewal")
+}
+
+// A module that sits in a dialog of its own holds up nobody who stops waiting.
+func TestBusyModule(t *testing.T) {
+	fill(t, "busy", StoreRequest{})
+	c := open(t, uri("busy"), right)
+	release := make(chan struct{})
+	in := make(chan struct{})
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, err := call(ctx, c.m, func(*pkcs11.Ctx) (struct{}, error) {
+			close(in)
+			<-release
+			return struct{}{}, nil
+		})
+		done <- err
+	}()
+	<-in
+	waiting, stop := context.WithTimeout(t.Context(), 1)
+	defer stop()
+	if _, err := c.SealRoot(waiting, wire.SealInput{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting for its turn: %v", err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("within the call: %v", err)
+	}
+	close(release)
+	seals(t, c)
+}
+
+func TestEncodeECDSA(t *testing.T) {
+	raw := make([]byte, 64)
+	raw[31], raw[32] = 1, 0x80
+	got, err := encodeECDSA(raw, 32)
+	want := append([]byte{0x30, 0x26, 2, 1, 1, 2, 0x21, 0, 0x80}, make([]byte, 31)...)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%x, %v", got, err)
+	}
+	for _, n := range []int{0, 63, 65, 96} {
+		if _, err := encodeECDSA(make([]byte, n), 32); err == nil {
+			t.Errorf("%d bytes were taken", n)
+		}
+	}
+}
