@@ -1,0 +1,333 @@
+package link
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"sinete/cardauth/seal"
+	"sinete/transport"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// Lane is a lane of the hop: one QUIC stream. Flight is for one goroutine at a time, Run for another.
+type Lane struct {
+	link   *Link
+	hop    *channel.HopLane
+	Stream *transport.Stream
+	// Acknowledged is called, if not nil, when the other side has acknowledged more, with the place. Set it before Run.
+	Acknowledged func(p wire.Place)
+
+	room   signal   // raised when the other side has acknowledged more
+	sealed deadline // runs while received envelopes wait for their seal
+	acked  deadline // runs while sealed envelopes wait for their acknowledgement
+
+	pending Received // of the flight that no seal covers yet
+	buffer  []byte   // where payloads are decrypted to
+}
+
+// Item is one envelope of a flight, or a seal of somebody else that is passed on behind the envelopes it covers.
+type Item struct {
+	Type    wire.EnvelopeType
+	Payload []byte
+	Digest  [32]byte         // of the inner envelope where Type is EnvelopeInner
+	Seals   []wire.SealEntry // if not nil, this is no envelope
+}
+
+// Flight is what is sent together, and the heads of a conversation that are sealed in the same batch.
+type Flight struct {
+	Items []Item
+	Heads func() []wire.Head // called when the batch begins; may be nil
+}
+
+// FlightOf returns how many items, from the front, fit one flight, and their bytes of payload.
+func FlightOf(items []Item) (n, bytes int) {
+	envelopes := 0
+	for _, it := range items {
+		if it.Seals == nil {
+			if envelopes == wire.MaxFlight || bytes+len(it.Payload) > wire.MaxFlightBytes {
+				break
+			}
+			envelopes++
+			bytes += len(it.Payload)
+		}
+		n++
+	}
+	return n, bytes
+}
+
+// Piece is what a verified flight holds: an envelope, or entries of a seal frame that speak of conversations, in the order in which they came.
+type Piece struct {
+	Opened channel.Opened
+	Seals  []wire.SealEntry
+}
+
+// Received is a flight whose covering seal has been verified. Nothing in it is used again by the lane.
+type Received struct {
+	Pieces    []Piece
+	envelopes int
+	bytes     int
+}
+
+// Lane makes the lane of a stream.
+func (l *Link) Lane(s *transport.Stream) *Lane {
+	lane := &Lane{link: l, hop: l.Channel.Hop(s.ID()), Stream: s, room: newSignal()}
+	lane.sealed.fail = func() {
+		l.Fail(wire.Errorf(wire.CodeUnsealed, "envelopes on stream %d without their seal", s.ID()))
+	}
+	lane.acked.fail = func() {
+		l.Fail(wire.Errorf(wire.CodeIntegrity, "no acknowledgement on stream %d in time", s.ID()))
+	}
+	l.mu.Lock()
+	l.lanes[s.ID()] = lane
+	l.mu.Unlock()
+	return lane
+}
+
+// Drop forgets the lane: its deadlines no longer count, and acknowledgements for it are ignored.
+func (l *Lane) Drop() {
+	l.link.mu.Lock()
+	delete(l.link.lanes, l.Stream.ID())
+	l.link.mu.Unlock()
+	l.sealed.stop()
+	l.acked.stop()
+}
+
+const headTime = wire.HeadSeconds * time.Second
+
+// writeAhead is how much may wait in a stream's buffer when a flight begins.
+const writeAhead = 128 << 10
+
+// Flight sends a flight and returns when its seal is written: then the next may follow.
+func (l *Lane) Flight(ctx context.Context, f Flight) error {
+	if err := l.waitForRoom(ctx, len(f.Items)); err != nil {
+		return err
+	}
+	if err := l.Stream.WaitBelow(ctx, writeAhead); err != nil {
+		return err
+	}
+	err := l.Stream.Append(func(b []byte) []byte {
+		for _, it := range f.Items {
+			switch {
+			case it.Seals != nil:
+				b = appendSealFrame(b, it.Seals)
+			case it.Type == wire.EnvelopeInner:
+				b = l.hop.SealInner(b, it.Payload, it.Digest)
+			default:
+				b = l.hop.Seal(b, it.Type, it.Payload)
+			}
+		}
+		return b
+	})
+	if err != nil {
+		return err
+	}
+	var heads []wire.Head
+	seals, err := l.link.Sealer.Seal(ctx, l.link.Class, func() []seal.Statement {
+		heads = append(heads, l.hop.Closing())
+		if f.Heads != nil {
+			heads = append(heads, f.Heads()...)
+		}
+		return statements(heads)
+	})
+	if err != nil {
+		return err
+	}
+	l.acked.start(headTime)
+	return appendSeals(l.Stream, seals, heads)
+}
+
+// waitForRoom keeps to what may be unacknowledged in a lane (section 10).
+func (l *Lane) waitForRoom(ctx context.Context, n int) error {
+	for {
+		envelopes, bytes := l.hop.Sent.Unacknowledged()
+		if envelopes == 0 || envelopes+uint64(n) <= wire.MaxUnacknowledged && bytes <= wire.MaxUnackedBytes-wire.MaxFlightBytes {
+			return nil
+		}
+		select {
+		case <-l.room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Place is where the lane's sending side stands: compare it with what Acknowledged is called with.
+func (l *Lane) Place() wire.Place { return l.hop.Sent.Here() }
+
+// Confirm acknowledges everything that sealed flights have brought so far: on the hop, that is verified.
+func (l *Lane) Confirm() error {
+	if err := l.hop.Confirm(l.hop.Received.LastSealed()); err != nil {
+		return err
+	}
+	l.link.Acknowledge(l.hop)
+	return nil
+}
+
+// Run receives until the other side ends the stream in order (io.EOF) or something fails. deliver takes each flight once its seal
+// has been verified; what it returns ends the lane.
+func (l *Lane) Run(deliver func(*Received) error) error {
+	for {
+		f, err := l.Stream.ReadFrame()
+		if err != nil {
+			if err == io.EOF && l.pending.envelopes > 0 {
+				return wire.Errorf(wire.CodeUnsealed, "stream %d ends with envelopes that nobody sealed", l.Stream.ID())
+			}
+			return err
+		}
+		switch f.Type {
+		case wire.FrameEnvelope:
+			err = l.envelope(f.Body)
+		case wire.FrameSeal:
+			err = l.seal(f.Body, deliver)
+		default:
+			if l != l.link.control {
+				return wire.Errorf(wire.CodeUnexpected, "a %v frame on a conversation's stream", f.Type)
+			}
+			err = l.link.outside(f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (l *Lane) envelope(body []byte) error {
+	if cap(l.buffer)-len(l.buffer) < len(body) {
+		l.buffer = make([]byte, 0, max(len(body), min(4*cap(l.buffer), 64<<10)))
+	}
+	o, err := l.hop.Open(l.buffer, body)
+	if err != nil {
+		return err
+	}
+	l.buffer = l.buffer[:len(l.buffer)+len(o.Payload)]
+	p := &l.pending
+	if p.envelopes++; p.envelopes == 1 {
+		l.sealed.start(l.sealTime())
+	}
+	p.bytes += len(o.Payload)
+	if p.envelopes > wire.MaxFlight || p.bytes > wire.MaxFlightBytes {
+		return wire.Errorf(wire.CodeLimitExceeded, "a flight of %d envelopes, %d bytes", p.envelopes, p.bytes)
+	}
+	p.Pieces = append(p.Pieces, Piece{Opened: o})
+	return nil
+}
+
+func (l *Lane) sealTime() time.Duration {
+	if l.link.Patient {
+		return wire.CardSeconds * time.Second
+	}
+	return wire.UnsealedSeconds * time.Second
+}
+
+// seal takes a seal frame: heads of the hop are verified and checked here, those of conversations go up with the flight.
+func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
+	frame, err := wire.ParseSealFrame(slices.Clone(body))
+	if err != nil {
+		return err
+	}
+	closed := false
+	var inner []wire.SealEntry
+	for i := range frame {
+		e := &frame[i]
+		if e.Head.Channel != l.link.Channel.ID {
+			inner = append(inner, *e)
+			continue
+		}
+		if err := l.link.Verifier.Verify(l.link.Other, wire.PurposeHead, e.Statement, e.Seal); err != nil {
+			return err
+		}
+		c, err := l.head(e.Head)
+		if err != nil {
+			return err
+		}
+		closed = closed || c
+	}
+	if len(inner) > 0 {
+		l.pending.Pieces = append(l.pending.Pieces, Piece{Seals: inner})
+		if len(l.pending.Pieces) > l.pending.envelopes+wire.MaxFlight {
+			return wire.Errorf(wire.CodeLimitExceeded, "too many seal frames without an envelope")
+		}
+	}
+	if !closed && l.pending.envelopes > 0 || len(l.pending.Pieces) == 0 {
+		return nil
+	}
+	flight := l.pending
+	l.pending, l.buffer = Received{}, nil
+	l.sealed.stop()
+	return deliver(&flight)
+}
+
+// head takes a verified head of the hop. closed is true when it closes the flight of this lane.
+func (l *Lane) head(h wire.Head) (closed bool, err error) {
+	lane := l
+	if h.Lane != l.Stream.ID() {
+		if l != l.link.control || h.Mine != nil {
+			return false, wire.Errorf(wire.CodeIntegrity, "a head of stream %d on stream %d", h.Lane, l.Stream.ID())
+		}
+		l.link.mu.Lock()
+		lane = l.link.lanes[h.Lane]
+		l.link.mu.Unlock()
+		if lane == nil {
+			return false, nil // of a conversation that has ended
+		}
+	}
+	sealed, acked, err := lane.hop.Check(h)
+	if err != nil {
+		return false, err
+	}
+	if acked {
+		lane.acknowledged(h.Yours)
+	}
+	return sealed, nil
+}
+
+func (l *Lane) acknowledged(p wire.Place) {
+	l.acked.stop()
+	if n, _ := l.hop.Sent.Unacknowledged(); n > 0 && l.hop.Sent.LastSealed() != p {
+		l.acked.start(headTime)
+	}
+	l.room.raise()
+	if l.Acknowledged != nil {
+		l.Acknowledged(p)
+	}
+}
+
+// Pass writes somebody else's seals on the control stream.
+func (l *Link) Pass(entries []wire.SealEntry) error {
+	return l.Control.Append(func(b []byte) []byte { return appendSealFrame(b, entries) })
+}
+
+func statements(heads []wire.Head) []seal.Statement {
+	s := make([]seal.Statement, len(heads))
+	for i, h := range heads {
+		s[i] = seal.Statement{Purpose: wire.PurposeHead, Bytes: h.Append(nil)}
+	}
+	return s
+}
+
+// appendSeals writes heads with their seals, in as many seal frames as it takes.
+func appendSeals(s *transport.Stream, seals []wire.Seal, heads []wire.Head) error {
+	if len(seals) == 0 {
+		return nil
+	}
+	entries := make([]wire.SealEntry, len(seals))
+	for i := range seals {
+		entries[i] = wire.SealEntry{Seal: seals[i], Head: heads[i]}
+	}
+	// A head with its path takes at most 32 + 8 + 2 + 2x48 + 20 + 16x32 bytes.
+	const perFrame = wire.MaxFrameBody / 1024
+	return s.Append(func(b []byte) []byte {
+		for part := range slices.Chunk(entries, perFrame) {
+			b = appendSealFrame(b, part)
+		}
+		return b
+	})
+}
+
+func appendSealFrame(b []byte, entries []wire.SealEntry) []byte {
+	f := wire.SealFrame(entries)
+	return f.Append(wire.AppendFrameHeader(b, wire.FrameSeal, f.Len()))
+}

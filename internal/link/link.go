@@ -1,0 +1,382 @@
+// Package link is what both ends of a hop do alike once QUIC connects them: the drivers of handshakes, flights and their
+// seals on each stream, acknowledgements, and the deadlines of protocol.md sections 5.7 and 6. The relay and the peer put
+// their own rules above it.
+//
+// Most readers need Initiate and Respond, which make a channel out of messages; New and Link.Run, which keep a session; and
+// Lane.Flight and Lane.Run, which send and receive on one stream.
+package link
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"sinete/cardauth/seal"
+	"sinete/transport"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// Handler is what stands above a session's control lane. Its methods are called by one goroutine and must not block.
+type Handler interface {
+	// Control takes a message that a verified seal covers.
+	Control(m wire.Control) error
+	// Inner takes heads of conversations, all of one seal frame, whose seal has not been verified yet.
+	Inner(entries []wire.SealEntry) error
+	// Probed is called where the other side answered a probe.
+	Probed(nonce [8]byte)
+}
+
+// Config is what a session's link is made of.
+type Config struct {
+	Conn     *transport.Conn
+	Control  *transport.Stream
+	Channel  *channel.Channel
+	Role     wire.Role
+	Other    seal.Signer // who must have sealed the other side's heads
+	Patient  bool        // Other is a card: its seals may take wire.CardSeconds unannounced
+	Sealer   *seal.Sealer
+	Class    string // of this session's batches (section 4.4)
+	Verifier *seal.Verifier
+}
+
+// Link is one session's hop: its control lane, the lanes of its conversations, and the acknowledgements of all of them.
+type Link struct {
+	Config
+	handler Handler
+	control *Lane
+
+	mu     sync.Mutex
+	lanes  map[uint64]*Lane
+	queue  []Item // control messages that wait for the next flight
+	queued int    // bytes of queue
+	owed   []Acknowledger
+	err    error // why the link failed
+
+	send, ack signal
+	idle      *sync.Cond // of mu: queue and owed have run empty
+	sending   bool
+	acking    bool
+
+	failed context.CancelCauseFunc
+	ctx    context.Context
+}
+
+// Acknowledger makes heads that only acknowledge: a lane of the hop or of a conversation.
+type Acknowledger interface {
+	Acknowledging() (h wire.Head, news bool)
+}
+
+// New makes the link of a session whose handshake is done. Run must follow.
+func New(cfg Config, h Handler) *Link {
+	l := &Link{Config: cfg, handler: h, lanes: map[uint64]*Lane{}, send: newSignal(), ack: newSignal()}
+	l.idle = sync.NewCond(&l.mu)
+	l.ctx, l.failed = context.WithCancelCause(context.Background())
+	l.control = l.Lane(cfg.Control)
+	return l
+}
+
+// signal wakes one goroutine; signals that come together are one.
+type signal chan struct{}
+
+func newSignal() signal { return make(signal, 1) }
+
+func (s signal) raise() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the session until the other side ends it in order (nil), something fails, or ctx ends. It closes the connection with the
+// number of what happened, and returns when nothing of the link runs any more.
+func (l *Link) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { l.Fail(context.Cause(ctx)) })
+	defer stop()
+	lost := context.AfterFunc(l.Conn.Context(), func() { l.Fail(l.Conn.Err()) })
+	defer lost()
+	var wg sync.WaitGroup
+	wg.Go(func() { l.fails(l.sendControl()) })
+	wg.Go(func() { l.fails(l.sendAcknowledgements()) })
+	wg.Go(func() {
+		l.fails(l.control.Run(l.deliverControl))
+	})
+	<-l.ctx.Done()
+	err := orderly(l.Err())
+	code := wire.CodeBye
+	if err != nil {
+		code = wire.CodeOf(err)
+	}
+	l.Conn.Close(code)
+	wg.Wait()
+	l.stopTimers()
+	return err
+}
+
+// orderly turns the two orderly ends of a session into nil: the other side ended its control stream, or closed with CodeBye.
+func orderly(err error) error {
+	var closed *transport.CloseError
+	if err == io.EOF || errors.As(err, &closed) && closed.Number == wire.CodeBye {
+		return nil
+	}
+	return err
+}
+
+// Context ends with the link; its cause is why.
+func (l *Link) Context() context.Context { return l.ctx }
+
+// Err says why the link failed; io.EOF where the other side ended it in order.
+func (l *Link) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Fail ends the link. Only the first reason counts.
+func (l *Link) Fail(err error) {
+	l.mu.Lock()
+	if l.err == nil {
+		l.err = err
+	}
+	err = l.err
+	l.mu.Unlock()
+	l.failed(err)
+	l.idle.Broadcast()
+}
+
+func (l *Link) fails(err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		l.Fail(err)
+	}
+}
+
+// Send queues a control message. It fails with CodeSlow where the other side does not take what is queued.
+func (l *Link) Send(m wire.Control) error {
+	payload := m.Append(nil)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	if l.queued+len(payload) > wire.MaxControlQueue {
+		return wire.Errorf(wire.CodeSlow, "%d bytes of control messages wait", l.queued)
+	}
+	l.queue = append(l.queue, Item{Type: wire.EnvelopeControl, Payload: payload})
+	l.queued += len(payload)
+	l.send.raise()
+	return nil
+}
+
+func (l *Link) sendControl() error {
+	for {
+		select {
+		case <-l.send:
+		case <-l.ctx.Done():
+			return nil
+		}
+		for {
+			l.mu.Lock()
+			n, bytes := FlightOf(l.queue)
+			items := l.queue[:n:n]
+			l.queue = l.queue[n:]
+			l.queued -= bytes
+			l.sending = n > 0
+			l.mu.Unlock()
+			if n == 0 {
+				l.idle.Broadcast()
+				break
+			}
+			if err := l.control.Flight(l.ctx, Flight{Items: items}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Acknowledge says that there is news for a head of a.
+func (l *Link) Acknowledge(a ...Acknowledger) {
+	l.mu.Lock()
+	l.owed = append(l.owed, a...)
+	l.mu.Unlock()
+	l.ack.raise()
+}
+
+func (l *Link) sendAcknowledgements() error {
+	for {
+		select {
+		case <-l.ack:
+		case <-l.ctx.Done():
+			return nil
+		}
+		l.mu.Lock()
+		l.acking = true
+		l.mu.Unlock()
+		var heads []wire.Head
+		seals, err := l.Sealer.Seal(l.ctx, l.Class, func() []seal.Statement {
+			l.mu.Lock()
+			owed := l.owed
+			l.owed = nil
+			l.mu.Unlock()
+			for _, a := range owed {
+				if h, news := a.Acknowledging(); news {
+					heads = append(heads, h)
+				}
+			}
+			return statements(heads)
+		})
+		if err != nil {
+			return err
+		}
+		if err := appendSeals(l.Control, seals, heads); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.acking = false
+		l.mu.Unlock()
+		l.idle.Broadcast()
+	}
+}
+
+// Settled waits until every control message is sent and sealed and every acknowledgement owed is written.
+func (l *Link) Settled(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, l.idle.Broadcast)
+	defer stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.queue) > 0 || l.sending || len(l.owed) > 0 || l.acking {
+		if l.err != nil {
+			return l.err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		l.idle.Wait()
+	}
+	return nil
+}
+
+func (l *Link) deliverControl(f *Received) error {
+	// Owed before anybody acts on a bye: what is owed is written before the stream is finished.
+	if err := l.control.Confirm(); err != nil {
+		return err
+	}
+	for _, p := range f.Pieces {
+		if p.Seals != nil {
+			if err := l.handler.Inner(p.Seals); err != nil {
+				return err
+			}
+			continue
+		}
+		if p.Opened.Type != wire.EnvelopeControl {
+			return wire.Errorf(wire.CodeUnexpected, "an envelope of type %d on the control stream", p.Opened.Type)
+		}
+		m, err := wire.ParseControl(p.Opened.Payload)
+		if err != nil {
+			return err
+		}
+		if err := l.handler.Control(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Waiting tells the other side that a seal will take longer, for the card or its PIN.
+func (l *Link) Waiting(w wire.WaitingFor) error {
+	return l.Control.Append(wire.Frame{Type: wire.FrameWaiting, Body: []byte{byte(w)}}.Append)
+}
+
+// Probe asks the other side for a sign of life.
+func (l *Link) Probe(nonce [8]byte) error {
+	return l.Control.Append(wire.Frame{Type: wire.FrameProbe, Body: nonce[:]}.Append)
+}
+
+// outside takes a frame of the control stream that stands outside envelopes and seals.
+func (l *Link) outside(f wire.Frame) error {
+	switch {
+	case f.Type == wire.FrameWaiting:
+		if _, err := wire.ParseWaiting(f.Body); err != nil {
+			return err
+		}
+		l.patience()
+		return nil
+	case f.Type == wire.FrameProbe && l.Role == wire.RoleInitiator:
+		nonce, err := wire.ParseProbe(f.Body)
+		if err != nil {
+			return err
+		}
+		return l.Control.Append(wire.Frame{Type: wire.FrameProbeAnswer, Body: nonce[:]}.Append)
+	case f.Type == wire.FrameProbeAnswer && l.Role == wire.RoleResponder:
+		nonce, err := wire.ParseProbe(f.Body)
+		if err == nil {
+			l.handler.Probed(nonce)
+		}
+		return err
+	}
+	return wire.Errorf(wire.CodeUnexpected, "a %v frame in a session", f.Type)
+}
+
+// patience extends the deadlines that run in all lanes.
+func (l *Link) patience() {
+	for _, lane := range l.allLanes() {
+		lane.sealed.extend()
+		lane.acked.extend()
+	}
+}
+
+func (l *Link) stopTimers() {
+	for _, lane := range l.allLanes() {
+		lane.sealed.stop()
+		lane.acked.stop()
+	}
+}
+
+func (l *Link) allLanes() []*Lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lanes := make([]*Lane, 0, len(l.lanes))
+	for _, lane := range l.lanes {
+		lanes = append(lanes, lane)
+	}
+	return lanes
+}
+
+// deadline ends the link with an error unless it is stopped in time.
+type deadline struct {
+	mu      sync.Mutex
+	timer   *time.Timer
+	started time.Time
+	after   time.Duration
+	fail    func()
+}
+
+// start lets the deadline run unless it runs already.
+func (d *deadline) start(after time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer == nil {
+		d.started, d.after = time.Now(), after
+		d.timer = time.AfterFunc(after, d.fail)
+	}
+}
+
+func (d *deadline) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+}
+
+// extend gives a running deadline wire.CardSeconds from its start.
+func (d *deadline) extend() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil && d.after < wire.CardSeconds*time.Second {
+		d.after = wire.CardSeconds * time.Second
+		d.timer.Reset(time.Until(d.started.Add(d.after)))
+	}
+}

@@ -1,0 +1,136 @@
+package channel
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+
+	"sinete/wire"
+)
+
+// ratchet gives each envelope of a conversation's lane its own keys (protocol.md section 5.3).
+type ratchet struct{ state [32]byte }
+
+func (r *ratchet) next() (key, opening [32]byte) {
+	out, err := hkdf.Expand(sha256.New, r.state[:], "sinete/1 ratchet", 96)
+	if err != nil {
+		panic("channel: " + err.Error()) // only for a length beyond 255 hashes
+	}
+	copy(r.state[:], out[:32])
+	copy(key[:], out[32:64])
+	copy(opening[:], out[64:])
+	clear(out)
+	return key, opening
+}
+
+// ConversationLane is a lane of a conversation channel. Seal is for one goroutine, Open for one (another).
+type ConversationLane struct {
+	*Lane
+	p                     parameters
+	out, in               half
+	outRatchet, inRatchet ratchet
+}
+
+// Conversation returns the lane of messages, lane 0. It is made with the channel, so that the secrets above it are gone.
+func (c *Channel) Conversation() *ConversationLane { return c.messages }
+
+func (c *Channel) newConversationLane(id uint64, prk []byte) *ConversationLane {
+	l := &ConversationLane{Lane: c.newLane(id), p: c.p}
+	half := func(d wire.Direction, r *ratchet) half {
+		context := append(append([]byte{byte(len(c.TH))}, c.TH...), lanePlace(id, d)...)
+		secret := c.p.expandLabel(prk, "lane ratchet", context, len(r.state))
+		copy(r.state[:], secret)
+		clear(secret)
+		return newHalf(c.ID, id, d, c.p.expandLabel(prk, "lane iv", context, ivLen))
+	}
+	l.out = half(c.Role.Sends(), &l.outRatchet)
+	l.in = half(c.Role.Other().Sends(), &l.inRatchet)
+	return l
+}
+
+// Sealed is an inner envelope just made.
+type Sealed struct {
+	Body    []byte // of the envelope, without a frame around it
+	Digest  [32]byte
+	Opening [32]byte // the key that opens the commitment: kept with the message, nowhere else
+}
+
+// Seal appends the body of an inner envelope with that content.
+func (l *ConversationLane) Seal(b []byte, label wire.Level, content []byte) Sealed {
+	key, opening := l.outRatchet.next()
+	h := wire.Header{Epoch: l.out.epoch, Seq: l.out.seq, Type: wire.EnvelopeContent, Label: label}
+	uncommitted := h.AppendUncommitted(l.out.place())[placeLen:]
+	h.Commitment = wire.Commitment(opening, l.channel, l.ID, l.role.Sends(), uncommitted, content)
+	aad := append(l.out.place(), uncommitted...)
+	aad = append(aad, h.Commitment[:]...)
+	header := aad[placeLen:]
+	start := len(b)
+	b = append(b, header...)
+	b = l.aead(&key).Seal(b, l.out.next(), content, aad)
+	s := Sealed{Body: b[start:], Digest: wire.InnerDigest(header, b[start+len(header):]), Opening: opening}
+	l.Sent.add(s.Digest, len(s.Body))
+	return s
+}
+
+// Open decrypts an inner envelope with that digest and checks its commitment, appending the content to dst. Errors have
+// CodeIntegrity and are fatal to the channel.
+func (l *ConversationLane) Open(dst []byte, e *wire.Envelope, digest [32]byte) (content []byte, opening [32]byte, err error) {
+	if err := l.in.expect(e); err != nil {
+		return nil, opening, err
+	}
+	key, opening := l.inRatchet.next()
+	aad := append(l.in.place(), e.RawHeader...)
+	whole, err := l.aead(&key).Open(dst, l.in.next(), e.Ciphertext, aad)
+	if err != nil {
+		return nil, opening, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not decrypt", e.Header.Seq)
+	}
+	content = whole[len(dst):]
+	uncommitted := e.RawHeader[:len(e.RawHeader)-len(e.Header.Commitment)]
+	c := wire.Commitment(opening, l.channel, l.ID, l.role.Other().Sends(), uncommitted, content)
+	if subtle.ConstantTimeCompare(c[:], e.Header.Commitment[:]) != 1 {
+		return nil, opening, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not keep its commitment", e.Header.Seq)
+	}
+	l.Received.add(digest, len(e.RawHeader)+len(e.Ciphertext))
+	return content, opening, nil
+}
+
+// aead makes the cipher of one envelope and erases its key.
+func (l *ConversationLane) aead(key *[32]byte) (a interface {
+	Seal(dst, nonce, plaintext, additionalData []byte) []byte
+	Open(dst, nonce, ciphertext, additionalData []byte) ([]byte, error)
+}) {
+	a, err := l.p.aead(key[:l.p.keyLen])
+	if err != nil {
+		panic("channel: " + err.Error()) // only for a key of the wrong length
+	}
+	clear(key[:])
+	return a
+}
+
+// Erase clears the ratchets: nothing sent or received before can be opened from this lane any more, and nothing after.
+func (l *ConversationLane) Erase() {
+	clear(l.outRatchet.state[:])
+	clear(l.inRatchet.state[:])
+}
+
+// MachineFrame authenticates a machine hash for a closed direction (section 7.5).
+func (c *Channel) MachineFrame(hash [32]byte) wire.MachineFrame {
+	return wire.MachineFrame{Hash: hash, MAC: machineMAC(&c.machine[c.Role-1], hash)}
+}
+
+// CheckMachine verifies the other side's machine frame.
+func (c *Channel) CheckMachine(m wire.MachineFrame) error {
+	want := machineMAC(&c.machine[c.Role.Other()-1], m.Hash)
+	if !hmac.Equal(want[:], m.MAC[:]) {
+		return wire.Errorf(wire.CodeIntegrity, "the MAC of a machine frame is wrong")
+	}
+	return nil
+}
+
+func machineMAC(key *[32]byte, hash [32]byte) (mac [32]byte) {
+	m := hmac.New(sha256.New, key[:])
+	m.Write(hash[:])
+	m.Sum(mac[:0])
+	return mac
+}
