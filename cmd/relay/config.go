@@ -1,0 +1,174 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"sinete/cardauth"
+	"sinete/relay/flow"
+	"sinete/wire"
+)
+
+// settings are the keys of relay.toml as written. Every key has a default, and paths are relative to the file's folder.
+type settings struct {
+	Listen         string `toml:"listen"`
+	Name           string `toml:"name"`
+	Certificate    string `toml:"certificate"`
+	Key            string `toml:"key"`
+	Trust          string `toml:"trust"`
+	Levels         string `toml:"levels"`
+	DefaultLevel   uint16 `toml:"default_level"`
+	Policy         string `toml:"policy"`
+	Revocation     string `toml:"revocation"`
+	RequireSigning string `toml:"require_signing"`
+	MaxSessions    int    `toml:"max_sessions"`
+	Log            string `toml:"log"`
+}
+
+func defaults() settings {
+	return settings{
+		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
+		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MaxSessions: 1000, Log: "info",
+	}
+}
+
+func keyNames() []string {
+	var names []string
+	for f := range reflect.TypeFor[settings]().Fields() {
+		names = append(names, f.Tag.Get("toml"))
+	}
+	return names
+}
+
+// readSettings reads relay.toml, refuses keys it does not know, and makes its paths independent of the current folder.
+func readSettings(file string) (settings, error) {
+	s := defaults()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return s, noConfig(file, err)
+	}
+	meta, err := toml.Decode(string(b), &s)
+	if err != nil {
+		return s, badConfig(file, err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		var keys []string
+		for _, k := range unknown {
+			keys = append(keys, k.String())
+		}
+		return s, unknownKeys(file, keys)
+	}
+	folder, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return s, noConfig(file, err)
+	}
+	for _, p := range []*string{&s.Certificate, &s.Key, &s.Trust, &s.Levels} {
+		if !filepath.IsAbs(*p) {
+			*p = filepath.Join(folder, *p)
+		}
+	}
+	return s, nil
+}
+
+// Config is what relay.toml says, checked, with the files it names read, except for the levels, which change.
+type Config struct {
+	Listen         string // address and port, UDP
+	Name           string // display name; peers mean one of the certificate's names
+	Certificate    tls.Certificate
+	Anchors        []*x509.Certificate // roots that people's chains must end in
+	Authorities    []*x509.Certificate // the other certificates of the trust folder
+	Levels         string              // path of the levels file
+	DefaultLevel   wire.Level          // of everybody the levels file does not name
+	Policy         flow.Policy
+	Revocation     string // hard, grace or off
+	RequireSigning string // any, or card: no delegated keys (protocol.md section 4.5)
+	MaxSessions    int
+	LogLevel       slog.Level
+}
+
+// loadConfig reads and checks all that a relay runs on. now is the time that the certificate must be valid at.
+func loadConfig(file string, now time.Time) (Config, error) {
+	s, err := readSettings(file)
+	if err != nil {
+		return Config{}, err
+	}
+	c := Config{Listen: s.Listen, Name: s.Name, Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
+		Revocation: s.Revocation, RequireSigning: s.RequireSigning, MaxSessions: s.MaxSessions}
+	if err := checkAddress(s.Listen); err != nil {
+		return c, badListen(file, s.Listen)
+	}
+	if c.Policy, err = flow.ParsePolicy(s.Policy); err != nil {
+		return c, badPolicy(file, s.Policy)
+	}
+	if may := []string{"hard", "grace", "off"}; !slices.Contains(may, s.Revocation) {
+		return c, badValue(file, "revocation", s.Revocation, may...)
+	}
+	if may := []string{"any", "card"}; !slices.Contains(may, s.RequireSigning) {
+		return c, badValue(file, "require_signing", s.RequireSigning, may...)
+	}
+	if s.MaxSessions < 1 {
+		return c, badValue(file, "max_sessions", strconv.Itoa(s.MaxSessions), "1 and more")
+	}
+	if err := c.LogLevel.UnmarshalText([]byte(s.Log)); err != nil {
+		return c, badValue(file, "log", s.Log, "debug", "info", "warn", "error")
+	}
+	if c.Anchors, c.Authorities, err = cardauth.LoadTrust(s.Trust); err != nil {
+		return c, badTrust(err)
+	}
+	if c.Certificate, err = tls.LoadX509KeyPair(s.Certificate, s.Key); err != nil {
+		return c, badKeyPair(err)
+	}
+	if c.Name == "" {
+		if c.Name, err = relayName(c.Certificate.Leaf, s.Certificate); err != nil {
+			return c, err
+		}
+	}
+	return c, checkCertificate(c.Certificate.Leaf, s.Certificate, now)
+}
+
+func checkAddress(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return err
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err
+}
+
+// checkCertificate refuses what every peer would refuse (protocol.md section 3.8), while there is still somebody to tell.
+func checkCertificate(c *x509.Certificate, file string, now time.Time) error {
+	switch {
+	case now.Before(c.NotBefore) || now.After(c.NotAfter):
+		return badCertificate(file, outOfTime(c))
+	case c.IsCA:
+		return badCertificate(file, "is one of an authority")
+	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth):
+		return badCertificate(file, "is not for TLS servers: it lacks the extended usage serverAuth")
+	}
+	_, err := relayName(c, file)
+	return err
+}
+
+// relayName is the name to use where none was given: the first DNS name that says more than localhost, else the common name
+// if the certificate carries it as a name of a host as well.
+func relayName(c *x509.Certificate, file string) (string, error) {
+	for _, n := range append(slices.Clone(c.DNSNames), c.Subject.CommonName) {
+		if n != "localhost" && c.VerifyHostname(n) == nil {
+			return n, nil
+		}
+	}
+	if c.VerifyHostname("localhost") == nil {
+		return "localhost", nil
+	}
+	return "", badCertificate(file, "carries no name of a host")
+}

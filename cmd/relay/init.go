@@ -1,0 +1,89 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sinete/cardauth"
+)
+
+type initCommand struct {
+	Dir    string `arg:"" help:"The folder with trust/, relay.pem and relay.key."`
+	Listen string `help:"Address and UDP port to listen on (${default})." default:"127.0.0.1:7443" placeholder:"ADDR"`
+	Name   string `help:"The name that people are shown; the first of relay.pem's if not given." placeholder:"NAME"`
+}
+
+func (c *initCommand) Run(t *terminal) error {
+	s := defaults()
+	s.Listen, s.Name = c.Listen, c.Name
+	file, levels := filepath.Join(c.Dir, "relay.toml"), filepath.Join(c.Dir, s.Levels)
+	if checkAddress(s.Listen) != nil {
+		return badListen("--listen", s.Listen)
+	}
+	certificate, err := c.check(s)
+	if err != nil {
+		return err
+	}
+	if s.Name == "" {
+		if s.Name, err = relayName(certificate.Leaf, s.Certificate); err != nil {
+			return err
+		}
+	}
+	if err := checkCertificate(certificate.Leaf, s.Certificate, time.Now()); err != nil {
+		return err
+	}
+	if err := writeNew(levels, levelsHeader, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	var text strings.Builder
+	if err := document.Execute(&text, s); err != nil {
+		return err
+	}
+	if err := writeNew(file, text.String(), 0o644); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return alreadyThere(file)
+		}
+		return err
+	}
+	fmt.Fprint(t.stdout, initDone(file, levels))
+	return nil
+}
+
+// check says all that the folder lacks at once, and reads what is there.
+func (c *initCommand) check(s settings) (tls.Certificate, error) {
+	var lacks []string
+	for _, name := range []string{s.Trust, s.Certificate, s.Key} {
+		if _, err := os.Stat(filepath.Join(c.Dir, name)); err != nil {
+			lacks = append(lacks, name)
+		}
+	}
+	if len(lacks) > 0 {
+		return tls.Certificate{}, notReady(c.Dir, lacks)
+	}
+	if _, _, err := cardauth.LoadTrust(filepath.Join(c.Dir, s.Trust)); err != nil {
+		return tls.Certificate{}, badTrust(err)
+	}
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(c.Dir, s.Certificate), filepath.Join(c.Dir, s.Key))
+	if err != nil {
+		return certificate, badKeyPair(err)
+	}
+	return certificate, nil
+}
+
+func writeNew(path, text string, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteString(text); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+
+	"sinete/cardauth"
+	"sinete/relay/levels"
+	"sinete/wire"
+)
+
+type levelCommand struct {
+	List  levelList  `cmd:"" help:"Show who has which level."`
+	Set   levelSet   `cmd:"" help:"Give somebody a level, in place of the one he has."`
+	Unset levelUnset `cmd:"" help:"Take a level away; the default level is left."`
+}
+
+type configFlag struct {
+	Config string `help:"The relay's configuration (${default})." placeholder:"FILE" default:"relay.toml"`
+}
+
+type levelList struct{ configFlag }
+
+func (c *levelList) Run(t *terminal) error {
+	s, err := readSettings(c.Config)
+	if err != nil {
+		return err
+	}
+	entries, err := levels.Read(s.Levels)
+	if err != nil {
+		return badLevels(s.Levels, err)
+	}
+	w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+	for _, e := range entries {
+		fmt.Fprintf(w, "%s\t%v\n", e.Identity, e.Level)
+	}
+	fmt.Fprintf(w, "(everybody else)\t%d\n", s.DefaultLevel)
+	return w.Flush()
+}
+
+type levelSet struct {
+	Identity     string   `arg:"" help:"An identity (SERIALNUMBER@ANCHOR), or a card's serialNumber where one root is trusted."`
+	Rank         uint16   `arg:"" help:"0 to 65535, higher is more."`
+	Compartments []string `arg:"" optional:"" help:"Compartments, in a-z, 0-9 and -."`
+	configFlag
+}
+
+func (c *levelSet) Run(t *terminal) error {
+	s, err := readSettings(c.Config)
+	if err != nil {
+		return err
+	}
+	identity, err := resolve(c.Identity, s.Trust)
+	if err != nil {
+		return err
+	}
+	slices.Sort(c.Compartments)
+	e := levels.Entry{Identity: identity, Level: wire.Level{Rank: c.Rank, Compartments: c.Compartments}}
+	if err := levels.Set(s.Levels, e); err != nil {
+		if invalid := (*levels.InvalidEntryError)(nil); errors.As(err, &invalid) {
+			return badEntry(err)
+		}
+		return badLevels(s.Levels, err)
+	}
+	fmt.Fprintf(t.stdout, "%s  %v\n", identity, e.Level)
+	return nil
+}
+
+type levelUnset struct {
+	Identity string `arg:"" help:"An identity, or a card's serialNumber where one root is trusted."`
+	configFlag
+}
+
+func (c *levelUnset) Run(t *terminal) error {
+	s, err := readSettings(c.Config)
+	if err != nil {
+		return err
+	}
+	identity, err := resolve(c.Identity, s.Trust)
+	if err != nil {
+		return err
+	}
+	if err := levels.Unset(s.Levels, identity); err != nil {
+		if unknown := (*levels.UnknownIdentityError)(nil); errors.As(err, &unknown) {
+			return noSuchEntry(err)
+		}
+		return badLevels(s.Levels, err)
+	}
+	fmt.Fprintf(t.stdout, "%s  %d\n", identity, s.DefaultLevel)
+	return nil
+}
+
+// resolve turns what an administrator typed into an identity: a whole one, or a card's serialNumber where one root is trusted.
+func resolve(typed, trust string) (string, error) {
+	if levels.ValidIdentity(typed) {
+		return typed, nil
+	}
+	if !levels.ValidIdentity(typed + "@0000000000000000") {
+		return "", badIdentity(typed)
+	}
+	anchors, _, err := cardauth.LoadTrust(trust)
+	if err != nil {
+		return "", badTrust(err)
+	}
+	if len(anchors) > 1 {
+		return "", whichAnchor(typed, anchors)
+	}
+	return typed + "@" + anchorID(anchors[0]), nil
+}
+
+// anchorID is how identities name a root: 16 hexadecimal digits of the hash of its key (protocol.md section 7.1).
+func anchorID(c *x509.Certificate) string {
+	h := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(h[:8])
+}

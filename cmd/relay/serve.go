@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/cardauth/seal"
+	"sinete/cardauth/softcard"
+	"sinete/relay"
+	"sinete/relay/levels"
+	"sinete/wire"
+)
+
+type serveCommand struct{ configFlag }
+
+func (c *serveCommand) Run(t *terminal) error {
+	config, err := loadConfig(c.Config, time.Now())
+	if err != nil {
+		return err
+	}
+	return serve(t.ctx, config, t.stdout, t.stderr)
+}
+
+// serve runs a relay until ctx ends. It prints `listening on ADDR` to stdout once it is ready; warnings and the log go to
+// stderr.
+func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
+	if c.Revocation != "off" {
+		return revocationNotBuilt(c.Revocation)
+	}
+	fmt.Fprintln(stderr, revocationWarning)
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	table, err := levels.Open(c.Levels, log)
+	if err != nil {
+		return badLevels(c.Levels, err)
+	}
+	card, err := sealingCard(c.Certificate)
+	if err != nil {
+		return badKeyPair(err)
+	}
+	socket, err := net.ListenPacket("udp", c.Listen)
+	if err != nil {
+		return cannotListen(c.Listen, err)
+	}
+	return relay.Serve(ctx, socket, relay.Config{
+		Name: c.Name, Certificate: c.Certificate, Card: card, Flow: c.Policy, CardOnly: c.RequireSigning == "card",
+		MaxSessions: c.MaxSessions, Logger: log,
+		Policy: &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: cardauth.RevocationOff},
+		Level: func(identity string) wire.Level {
+			if l, ok := table.Lookup(identity); ok {
+				return l
+			}
+			return c.DefaultLevel
+		},
+	}, func() { fmt.Fprintf(stdout, "listening on %s\n", socket.LocalAddr()) })
+}
+
+// sealingCard makes the relay's TLS key one that seals.
+func sealingCard(c tls.Certificate) (cardauth.Card, error) {
+	key, ok := c.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("the key cannot sign")
+	}
+	scheme, err := seal.DefaultScheme(c.Leaf.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	return softcard.FromKey(key, c.Certificate, scheme)
+}

@@ -1,0 +1,56 @@
+package main
+
+import "text/template"
+
+// document is relay.toml with every key explained; it is filled in from settings.
+var document = template.Must(template.New("relay.toml").Parse(`# Configuration of a Sinete relay. Paths are relative to the folder of this file. Unknown keys are refused.
+
+# Address and UDP port to listen on. To be reached from elsewhere: ":7443".
+listen = {{printf "%q" .Listen}}
+
+# The name that people are shown. Which relay they reach, their programs check by the names in the certificate.
+name = {{printf "%q" .Name}}
+
+# The relay's certificate (PEM, its own first, then its issuers) and the private key that belongs to it. Nobody but the
+# relay's account should be able to read the key.
+certificate = {{printf "%q" .Certificate}}
+key = {{printf "%q" .Key}}
+
+# A folder of certificates (*.pem): the authorities that issue your people's cards, up to the root. Whoever has a card of
+# theirs can log in.
+trust = {{printf "%q" .Trust}}
+
+# Who has which level: one line each, IDENTITY RANK [COMPARTMENT ...]. Change it with "relay level set", or by hand; the running
+# relay takes it up within a second.
+levels = {{printf "%q" .Levels}}
+
+# The rank, 0 to 65535, of everybody whom the levels file does not name.
+default_level = {{.DefaultLevel}}
+
+# Who may write to whom:
+#   "no-write-up"    to the same rank and to lower ones
+#   "no-write-down"  to the same level and to higher ones, compartments included (Bell and LaPadula)
+#   "equal"          to exactly the same level
+policy = {{printf "%q" .Policy}}
+
+# What is asked about a card's revocation:
+#   "hard"   no login without a fresh answer that the card is good   NOT BUILT YET
+#   "grace"  the last good answer serves for a while                 NOT BUILT YET
+#   "off"    nothing: REVOKED, LOST AND STOLEN CARDS ARE LET IN. For trials only.
+revocation = {{printf "%q" .Revocation}}
+
+# What may seal messages:
+#   "any"    the card itself, or a key that the card delegated to for some hours at login
+#   "card"   the card itself and nothing else
+require_signing = {{printf "%q" .RequireSigning}}
+
+# People logged in at once; more are told that the relay is busy.
+max_sessions = {{.MaxSessions}}
+
+# What the log on standard error begins with: "debug", "info", "warn" or "error". It never holds messages or secrets.
+log = {{printf "%q" .Log}}
+`))
+
+// levelsHeader begins a levels file.
+const levelsHeader = `# Who has which level: IDENTITY RANK [COMPARTMENT ...]   # a note
+`

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"sinete/relay/flow"
+	"sinete/relay/levels"
+)
+
+// All that a person reads stands here, apart from the help of single flags.
+
+const aboutRelay = `The relay of Sinete: it passes sealed messages between people, cannot read them, and keeps to the flow policy.
+
+To begin: relay init DIR, then relay serve --config DIR/relay.toml.`
+
+const revocationWarning = `WARNING: revocation = "off": this relay lets in cards that were revoked, lost or stolen. For trials only.`
+
+// problem is what went wrong and what to do about it.
+type problem struct {
+	what   string
+	advice string
+	usage  bool // the command was wrong, not the world
+	err    error
+}
+
+func (p *problem) Error() string {
+	if p.err != nil {
+		return p.what + ": " + p.err.Error()
+	}
+	return p.what
+}
+
+func (p *problem) Unwrap() error { return p.err }
+
+// tell shows an error, with its advice where there is some.
+func tell(w io.Writer, err error) {
+	fmt.Fprintln(w, "relay:", err)
+	if p := (*problem)(nil); errors.As(err, &p) && p.advice != "" {
+		fmt.Fprintln(w, "  "+strings.ReplaceAll(p.advice, "\n", "\n  "))
+	}
+}
+
+func wrongUsage(err error) error {
+	return &problem{what: "wrong usage", err: err, advice: "relay --help shows the commands.", usage: true}
+}
+
+func notReady(dir string, lacks []string) error {
+	return &problem{what: fmt.Sprintf("%s is not ready: it lacks %s", dir, strings.Join(lacks, ", ")),
+		advice: "For a trial, make all of it with: testpki init " + dir + "\n" +
+			"Otherwise put there: trust/ with the certificates (*.pem) of your cards' authorities up to the root,\n" +
+			"relay.pem with the relay's TLS server certificate and its issuers, relay.key with its private key."}
+}
+
+func alreadyThere(path string) error {
+	return &problem{what: path + " is there already", advice: "Edit it, or move it away and try again."}
+}
+
+func noConfig(path string, err error) error {
+	p := &problem{what: "cannot read the configuration", err: err}
+	if errors.Is(err, fs.ErrNotExist) {
+		p.advice = "Name it with --config FILE. To make one: relay init DIR"
+	}
+	return p
+}
+
+func badConfig(path string, err error) error {
+	return &problem{what: path, err: err, advice: "Each key is explained in a file that relay init writes."}
+}
+
+func unknownKeys(path string, keys []string) error {
+	return &problem{what: fmt.Sprintf("%s: unknown: %s", path, strings.Join(keys, ", ")),
+		advice: "Is it a slip of the pen? The keys are: " + strings.Join(keyNames(), ", ") + "."}
+}
+
+func badValue(path, key, value string, may ...string) error {
+	return &problem{what: fmt.Sprintf("%s: %s = %q", path, key, value), advice: "It may be " + strings.Join(may, ", or ") + "."}
+}
+
+func badListen(file, value string) error {
+	return badValue(file, "listen", value, "an address and a port: 127.0.0.1:7443, [::1]:7443, :7443")
+}
+
+func badPolicy(path, value string) error { return badValue(path, "policy", value, flow.Names()...) }
+
+func badTrust(err error) error {
+	return &problem{what: "the trust folder", err: err,
+		advice: "It holds the certificates of your cards' authorities up to the root, as PEM, in files *.pem."}
+}
+
+func badKeyPair(err error) error {
+	return &problem{what: "the relay's certificate and key", err: err,
+		advice: "certificate names a PEM file: the relay's own first, then its issuers; key one with the key that belongs to it."}
+}
+
+func badCertificate(file string, reason string) error {
+	return &problem{what: fmt.Sprintf("the relay's certificate %s %s", file, reason),
+		advice: "No peer would accept it. Have one issued that is in its time, for TLS servers, and with the relay's name as DNS name."}
+}
+
+func outOfTime(c *x509.Certificate) string {
+	return fmt.Sprintf("is valid from %s to %s only", c.NotBefore.Format(time.DateTime), c.NotAfter.Format(time.DateTime))
+}
+
+func badLevels(path string, err error) error {
+	p := &problem{what: "the levels file", err: err}
+	if damage := (*levels.SyntaxError)(nil); errors.As(err, &damage) {
+		p.advice = "Correct that line: IDENTITY RANK [COMPARTMENT ...]. Nothing was changed."
+	} else if errors.Is(err, fs.ErrNotExist) {
+		p.advice = "An empty file will do: touch " + path
+	}
+	return p
+}
+
+func cannotListen(address string, err error) error {
+	return &problem{what: "cannot listen on " + address, err: err,
+		advice: "Another relay may run there already; listen in relay.toml names the address and port (UDP)."}
+}
+
+func badEntry(err error) error { return &problem{what: err.Error(), usage: true} }
+
+func noSuchEntry(err error) error {
+	return &problem{what: err.Error(), advice: "relay level list shows who has one."}
+}
+
+func badIdentity(s string) error {
+	return &problem{what: fmt.Sprintf("%q is no identity", s), usage: true,
+		advice: "An identity is SERIALNUMBER@ANCHOR or mailto:NAME%40DOMAIN@ANCHOR, as peers show it; or the card's serialNumber alone."}
+}
+
+func whichAnchor(serial string, anchors []*x509.Certificate) error {
+	advice := fmt.Sprintf("%d roots are trusted. Say which one issued the card:", len(anchors))
+	for _, a := range anchors {
+		advice += fmt.Sprintf("\n%s@%s   %q", serial, anchorID(a), a.Subject.CommonName)
+	}
+	return &problem{what: fmt.Sprintf("%q could be a card of several roots", serial), advice: advice, usage: true}
+}
+
+func revocationNotBuilt(value string) error {
+	return &problem{what: fmt.Sprintf("revocation = %q is not built yet", value),
+		advice: `Only revocation = "off" works so far, which lets in revoked cards: good for trials, not for work.`}
+}
+
+func initDone(config, levels string) string {
+	return fmt.Sprintf("wrote %s and %s\nto run it: relay serve --config %s\n", config, levels, config)
+}

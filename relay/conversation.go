@@ -1,0 +1,348 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"sinete/internal/link"
+	"sinete/transport"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// conversation is two legs, and what the relay can see of what passes between them.
+type conversation struct {
+	id    [16]byte
+	relay *Relay
+	legs  [2]*leg // of the initiator, of the responder
+
+	mu       sync.Mutex // orders what is observed with what is queued
+	observer *channel.Observer
+	late     *time.Timer // runs until the handshake has passed
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	endOnce sync.Once
+}
+
+// leg is one side of a conversation: a stream of that side's session.
+type leg struct {
+	conversation *conversation
+	role         wire.Role
+	session      *session
+	lane         *link.Lane // nil until the stream is open
+
+	mu    sync.Mutex
+	queue []link.Item // verified, permitted, waiting for the next flight
+	more  chan struct{}
+}
+
+func (l *leg) other() *leg { return l.conversation.legs[l.role.Other()-1] }
+
+// newConversation makes one between two sessions, unless there is one or either has too many. number is CodeBye on success.
+func (r *Relay) newConversation(asking, asked *session) (c *conversation, number wire.Code) {
+	c = &conversation{relay: r, observer: channel.NewObserver()}
+	rand.Read(c.id[:])
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for i, s := range []*session{asking, asked} {
+		c.legs[i] = &leg{conversation: c, role: wire.Role(i + 1), session: s, more: make(chan struct{}, 1)}
+	}
+	first, second := asking, asked
+	if first.id > second.id { // one order for everybody, so that two who ask for each other do not wait for each other
+		first, second = second, first
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	for _, l := range asking.legs {
+		if l.other().session == asked {
+			return nil, wire.CodeAlreadyConnected
+		}
+	}
+	if len(asking.legs) >= wire.MaxStreams || len(asked.legs) >= wire.MaxStreams {
+		return nil, wire.CodeBusy
+	}
+	asking.legs[c.id], asked.legs[c.id] = c.legs[0], c.legs[1]
+	return c, wire.CodeBye
+}
+
+func (r *Relay) conversation(channel [32]byte) *conversation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byChannel[channel]
+}
+
+// start opens both streams and serves them until the conversation has ended.
+func (c *conversation) start() {
+	c.mu.Lock()
+	c.late = time.AfterFunc(wire.HandshakeSeconds*time.Second, func() { c.end(nil, wire.CodeTimeout, wire.CodeTimeout) })
+	c.mu.Unlock()
+	const patience = 10 * time.Second // for streams that the peers are about to give back
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	defer cancel()
+	var serving sync.WaitGroup
+	for _, l := range c.legs {
+		stream, err := l.session.link.Conn.OpenStream(ctx)
+		if err != nil {
+			c.end(nil, wire.CodeBusy, wire.CodeBusy)
+			break
+		}
+		if !l.opened(stream) {
+			break
+		}
+		serving.Go(l.receive)
+		serving.Go(l.send)
+	}
+	serving.Wait()
+}
+
+// opened gives the leg its lane, unless the conversation has ended meanwhile.
+func (l *leg) opened(stream *transport.Stream) bool {
+	l.conversation.mu.Lock()
+	defer l.conversation.mu.Unlock()
+	if l.conversation.ctx.Err() != nil {
+		stream.Cancel(wire.CodeCut)
+		return false
+	}
+	l.lane = l.session.link.Lane(stream)
+	return true
+}
+
+// open is the first envelope of the leg's stream.
+func (l *leg) open() link.Item {
+	own, other := l.session, l.other().session
+	m := wire.Open{Conversation: l.conversation.id, Role: l.role, MayWrite: own.mayWriteTo(other), OtherMay: other.mayWriteTo(own),
+		Other: own.entryOf(other)}
+	return link.Item{Type: wire.EnvelopeControl, Payload: m.Append(nil)}
+}
+
+// send writes flights for as long as the conversation lasts. What waits together leaves together.
+func (l *leg) send() {
+	items := []link.Item{l.open()}
+	for {
+		if err := l.lane.Flight(l.conversation.ctx, link.Flight{Items: items}); err != nil {
+			l.failed(err)
+			return
+		}
+		for items = l.next(); len(items) == 0; items = l.next() {
+			select {
+			case <-l.more:
+			case <-l.conversation.ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// next takes the items of the next flight: whole flights of the author, as many as fit.
+func (l *leg) next() []link.Item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, _ := link.FlightOf(l.queue)
+	for k := n; n < len(l.queue) && k > 0; k-- { // cut behind a seal
+		if l.queue[k-1].Seals != nil {
+			n = k
+			break
+		}
+	}
+	items := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	return items
+}
+
+func (l *leg) put(items []link.Item) {
+	l.mu.Lock()
+	l.queue = append(l.queue, items...)
+	l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+func (l *leg) receive() { l.failed(l.lane.Run(l.deliver)) }
+
+// failed ends what an error concerns: the conversation where its stream was given up, else the whole session.
+func (l *leg) failed(err error) {
+	var reset *transport.ResetError
+	var ended *endedError
+	switch {
+	case l.conversation.ctx.Err() != nil, errors.As(err, &ended), l.session.link.Context().Err() != nil:
+	case err == io.EOF:
+		l.conversation.end(nil, wire.CodeCut, wire.CodeCut)
+	case errors.As(err, &reset):
+		l.conversation.end(nil, reset.Number, reset.Number)
+	default:
+		l.session.link.Fail(err)
+	}
+}
+
+// endedError is what a reader says that stopped because its conversation did.
+type endedError struct{}
+
+func (*endedError) Error() string { return "the conversation has ended" }
+
+// deliver takes a verified flight of this side, checks what the relay can check of the conversation, and queues it for the other. Then
+// it is acknowledged: H1.
+func (l *leg) deliver(f *link.Received) error {
+	c := l.conversation
+	if capture := c.relay.cfg.Capture; capture != nil {
+		capture(l.session.other.Identity, l.lane.Stream.ID(), f)
+	}
+	c.mu.Lock()
+	items, err := l.pass(f)
+	if err == nil {
+		l.other().put(items)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.relay.cfg.Logger.Warn("conversation ended", "identity", l.session.other.Identity, "code", wire.CodeOf(err).String(), "err", err)
+		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
+		return &endedError{}
+	}
+	return l.lane.Confirm()
+}
+
+// pass checks a flight. c.mu is held.
+func (l *leg) pass(f *link.Received) ([]link.Item, error) {
+	c := l.conversation
+	items := make([]link.Item, 0, len(f.Pieces))
+	for i := range f.Pieces {
+		p := &f.Pieces[i]
+		switch {
+		case p.Seals != nil:
+			for j := range p.Seals {
+				if err := l.head(&p.Seals[j]); err != nil {
+					return nil, err
+				}
+			}
+			items = append(items, link.Item{Seals: p.Seals})
+		case p.Opened.Type == wire.EnvelopeHandshake:
+			if err := l.handshake(p.Opened.Payload); err != nil {
+				return nil, err
+			}
+			items = append(items, link.Item{Type: wire.EnvelopeHandshake, Payload: p.Opened.Payload})
+		case p.Opened.Type == wire.EnvelopeInner:
+			if err := l.content(&p.Opened); err != nil {
+				return nil, err
+			}
+			items = append(items, link.Item{Type: wire.EnvelopeInner, Payload: p.Opened.Payload, Digest: p.Opened.Digest})
+		default:
+			return nil, wire.Errorf(wire.CodeUnexpected, "an envelope of type %d in a conversation", p.Opened.Type)
+		}
+	}
+	if !c.observer.Sealed(l.role) {
+		return nil, wire.Errorf(wire.CodeUnsealed, "content without its author's seal for the other person")
+	}
+	return items, nil
+}
+
+// content applies the flow policy to an inner envelope and follows its transcript.
+func (l *leg) content(o *channel.Opened) error {
+	if !l.session.mayWriteTo(l.other().session) {
+		return wire.Errorf(wire.CodeFlowDenied, "content in a closed direction")
+	}
+	if !o.Inner.Header.Label.Equal(l.session.level) {
+		return wire.Errorf(wire.CodeFlowDenied, "content labelled %v by somebody of level %v", o.Inner.Header.Label, l.session.level)
+	}
+	return l.conversation.observer.Envelope(l.role, &o.Inner, o.Digest)
+}
+
+// handshake follows a frame of the handshake lane. The certificates must be those of the sessions.
+func (l *leg) handshake(payload []byte) error {
+	c := l.conversation
+	f, err := wire.ParseFrame(payload)
+	if err != nil {
+		return err
+	}
+	if err := c.observer.Handshake(l.role, f); err != nil {
+		return err
+	}
+	switch f.Type {
+	case wire.FrameHello:
+		return l.ownCertificate(c.observer.Hello().Credentials)
+	case wire.FrameAnswer:
+		return l.ownCertificate(c.observer.Answer().Credentials)
+	case wire.FrameAccept:
+		c.late.Stop()
+		c.relay.mu.Lock()
+		c.relay.byChannel[c.observer.ID()] = c
+		c.relay.mu.Unlock()
+	}
+	return nil
+}
+
+func (l *leg) ownCertificate(creds wire.Credentials) error {
+	if !bytes.Equal(creds.Chain[0], l.session.other.Certificate.Raw) {
+		return wire.Errorf(wire.CodeWrongContext, "a conversation's handshake with another certificate than the session's")
+	}
+	return nil
+}
+
+// head verifies a seal of this side over a head of the conversation and compares the head with what passed. c.mu is held.
+func (l *leg) head(e *wire.SealEntry) error {
+	if err := l.conversation.relay.verifier.Verify(l.session.other.Signer, wire.PurposeHead, e.Statement, e.Seal); err != nil {
+		return err
+	}
+	return l.conversation.observer.Head(l.role, e.Head)
+}
+
+// acknowledgement passes on a head from the control stream.
+func (l *leg) acknowledgement(e []wire.SealEntry) {
+	c := l.conversation
+	c.mu.Lock()
+	err := l.head(&e[0])
+	if err == nil && e[0].Head.Mine != nil {
+		err = wire.Errorf(wire.CodeUnexpected, "a head on the control stream that signs envelopes")
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.relay.cfg.Logger.Warn("conversation ended", "identity", l.session.other.Identity, "code", wire.CodeOf(err).String(), "err", err)
+		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
+		return
+	}
+	if err := l.other().session.link.Pass(e); err != nil {
+		l.other().session.link.Fail(err)
+	}
+}
+
+// end ends the conversation, once. by is the side that asked for it, nil where neither did; each side is told its number.
+func (c *conversation) end(by *leg, toBy, toOther wire.Code) {
+	c.endOnce.Do(func() {
+		c.cancel()
+		c.mu.Lock()
+		if c.late != nil {
+			c.late.Stop()
+		}
+		established, id := c.observer.Established(), c.observer.ID()
+		lanes := [2]*link.Lane{c.legs[0].lane, c.legs[1].lane}
+		c.mu.Unlock()
+		if established {
+			c.relay.mu.Lock()
+			delete(c.relay.byChannel, id)
+			c.relay.mu.Unlock()
+		}
+		for i, l := range c.legs {
+			number := toOther
+			if l == by {
+				number = toBy
+			}
+			l.session.mu.Lock()
+			delete(l.session.legs, c.id)
+			l.session.mu.Unlock()
+			if l != by {
+				_ = l.session.link.Send(wire.Closed{Conversation: c.id, Number: number}) // a session that cannot be told ends by itself
+			}
+			if lanes[i] != nil {
+				lanes[i].Stream.Cancel(number)
+				lanes[i].Drop()
+			}
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/cardauth/seal"
+	"sinete/internal/link"
+	"sinete/transport"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// handshakes is the class of batches before login (protocol.md section 4.4).
+const handshakes = "handshake"
+
+// login runs the responder's side of the hop's handshake and registers the session.
+func (r *Relay) login(conn *transport.Conn) (*session, error) {
+	ctx := conn.Context()
+	control, err := conn.AcceptStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	binding, err := conn.Binding()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{relay: r, legs: map[[16]byte]*leg{}, probes: make(chan [8]byte, 1), done: make(chan struct{})}
+	var place *place
+	_, _, err = link.Respond(ctx, link.OnStream{Stream: control}, link.Response{
+		Config: channel.Config{Kind: wire.KindHop, Suites: r.cfg.Suites, Credentials: wire.Credentials{Chain: r.cfg.Card.Chain()},
+			Limits: r.cfg.Limits},
+		Acquaintance: link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet},
+		Context:      func(h *wire.Hello) (string, error) { return r.checkContext(h, binding) },
+		Answered:     func() { conn.ExtendLogin(wire.CardSeconds * time.Second) },
+		Admit: func(ctx context.Context, o *link.Other, h *wire.Hello) (parameters []byte, err error) {
+			if o.Delegated && r.cfg.CardOnly {
+				return nil, wire.Errorf(wire.CodeSigningRefused, "a delegated key, and this relay wants the card itself")
+			}
+			if place, err = r.people.reserve(ctx, o.Identity); err != nil {
+				return nil, err
+			}
+			s.level, s.suites = r.cfg.Level(o.Identity), h.Suites
+			p := wire.HopParameters{Limits: h.Limits.Smaller(r.cfg.Limits), Level: s.level, Relay: r.cfg.Name}
+			rand.Read(p.Session[:])
+			return p.Append(nil), nil
+		},
+		Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
+			seals, err := r.sealer.Seal(ctx, handshakes, func() []seal.Statement {
+				return []seal.Statement{{Purpose: wire.PurposeResponder, Bytes: th3}}
+			})
+			if err != nil {
+				return wire.Seal{}, err
+			}
+			return seals[0], nil
+		},
+		Accept: func(ch *channel.Channel, o *link.Other, send func() error) error {
+			s.other = o
+			s.link = link.New(link.Config{Conn: conn, Control: control, Channel: ch, Role: wire.RoleResponder, Other: o.Signer,
+				Patient: !o.Delegated, Sealer: r.sealer, Class: s.level.String(), Verifier: r.verifier}, s)
+			return place.take(s, send)
+		},
+	})
+	if err != nil {
+		if place != nil {
+			place.release()
+		}
+		return nil, err
+	}
+	conn.LoggedIn()
+	return s, nil
+}
+
+func (r *Relay) meet(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
+	if c.Delegation != nil {
+		return nil, wire.Errorf(wire.CodeSigningRefused, "a login with a delegation made before")
+	}
+	return r.cfg.Policy.VerifyPerson(c.Chain, c.Staples)
+}
+
+// checkContext compares the peer's view of the connection with this relay's (section 3.2) and returns the name it meant.
+func (r *Relay) checkContext(h *wire.Hello, binding [32]byte) (name string, err error) {
+	c, err := wire.ParseHopContext(h.Context)
+	if err != nil {
+		return "", err
+	}
+	if c.Binding != binding {
+		return "", wire.Errorf(wire.CodeWrongContext, "a proof for another connection")
+	}
+	if err := r.cfg.Card.Certificate().VerifyHostname(c.Relay); err != nil {
+		return "", wire.Errorf(wire.CodeWrongContext, "the peer means another relay: %w", err)
+	}
+	return c.Relay, nil
+}

@@ -1,0 +1,146 @@
+// Package relay is the server: it authenticates peers, tells them of each other, and passes envelopes that it cannot read from
+// one to the other, each sealed, permitted by the flow policy, and acknowledged.
+//
+// Most readers need Config and Serve.
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/cardauth/seal"
+	"sinete/internal/link"
+	"sinete/relay/flow"
+	"sinete/transport"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// Config is what a relay needs. Certificate, Card, Policy and Level must be set.
+type Config struct {
+	Name        string          // display name
+	Certificate tls.Certificate // for TLS
+	Card        cardauth.Card   // the same certificate's key, for handshakes and seals
+	Policy      *cardauth.Policy
+	Flow        flow.Policy
+	Level       func(identity string) wire.Level
+	CardOnly    bool         // refuse sessions whose card delegates
+	Suites      []wire.Suite // empty: all
+	MaxSessions int          // 0: 10,000
+	Limits      wire.RekeyLimits
+	Logger      *slog.Logger // nil: none
+	// Capture, if not nil, sees every verified flight that a peer sends, with its identity. It must not change anything.
+	Capture func(identity string, stream uint64, f *link.Received)
+}
+
+// Relay is a running relay.
+type Relay struct {
+	cfg      Config
+	sealer   *seal.Sealer
+	verifier *seal.Verifier
+	people   *directory
+	running  sync.WaitGroup
+
+	mu        sync.Mutex
+	byChannel map[[32]byte]*conversation
+}
+
+const defaultMaxSessions = 10_000
+
+// Serve runs a relay on a socket until ctx ends, then tells the peers, waits wire.ByeSeconds for them to leave, and closes. ready,
+// if not nil, is called once peers can connect.
+func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func()) error {
+	if cfg.Card == nil || cfg.Policy == nil || cfg.Level == nil {
+		return errors.New("relay: Card, Policy and Level must be set")
+	}
+	if len(cfg.Suites) == 0 {
+		cfg.Suites = channel.Suites()
+	}
+	if cfg.MaxSessions == 0 {
+		cfg.MaxSessions = defaultMaxSessions
+	}
+	if cfg.Limits == (wire.RekeyLimits{}) {
+		cfg.Limits = wire.RekeyLimits{Messages: wire.DefaultRekeyCount, Seconds: wire.DefaultRekeyAfter}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	listener, err := transport.Listen(socket, transport.ServerConfig{Certificate: cfg.Certificate, Logger: cfg.Logger})
+	if err != nil {
+		return err
+	}
+	r := &Relay{cfg: cfg, verifier: seal.NewVerifier(1 << 16), people: newDirectory(cfg.MaxSessions),
+		sealer:    seal.NewSealer(cfg.Card, wire.SignerHash(cfg.Card.Certificate().Raw, nil), seal.Config{}),
+		byChannel: map[[32]byte]*conversation{}}
+	if ready != nil {
+		ready()
+	}
+	r.accept(ctx, listener)
+	r.shutDown(listener)
+	return nil
+}
+
+func (r *Relay) accept(ctx context.Context, listener *transport.Listener) {
+	for {
+		conn, err := listener.Accept(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				r.cfg.Logger.Error("no more connections", "err", err)
+			}
+			return
+		}
+		r.running.Go(func() { r.serve(conn) })
+	}
+}
+
+// shutDown tells the peers, gives them time to leave, and closes what is left.
+func (r *Relay) shutDown(listener *transport.Listener) {
+	listener.Drain()
+	for _, s := range r.people.all() {
+		_ = s.link.Send(wire.GoingAway{Seconds: wire.ByeSeconds}) // a session that cannot be told ends by itself
+	}
+	gone := make(chan struct{})
+	go func() {
+		r.running.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(wire.ByeSeconds * time.Second):
+	}
+	for _, s := range r.people.all() {
+		s.link.Fail(wire.Errorf(wire.CodeGoingAway, "the relay shuts down"))
+	}
+	listener.Close()
+	<-gone
+	r.sealer.Close()
+}
+
+// serve is one connection's life.
+func (r *Relay) serve(conn *transport.Conn) {
+	log := r.cfg.Logger.With("remote", conn.RemoteAddr().String())
+	s, err := r.login(conn)
+	if err != nil {
+		log.Info("login refused", "code", wire.CodeOf(err).String(), "err", err)
+		conn.Close(wire.CodeOf(err))
+		return
+	}
+	log = log.With("identity", s.other.Identity)
+	log.Info("login", "level", s.level.String(), "delegated", s.other.Delegated)
+	err = s.link.Run(context.Background())
+	s.ended(err)
+	log.Info("session ended", "code", codeOfEnd(err).String(), "err", err)
+}
+
+func codeOfEnd(err error) wire.Code {
+	if err == nil {
+		return wire.CodeBye
+	}
+	return wire.CodeOf(err)
+}
