@@ -1,0 +1,468 @@
+package peer
+
+import (
+	"context"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"sinete/cardauth"
+	"sinete/cardauth/seal"
+	"sinete/internal/link"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// Conversation is a conversation with one person, end to end encrypted and sealed.
+type Conversation struct {
+	ID       [16]byte
+	Person   Person
+	MayWrite bool // the flow policy lets this user write to them
+	OtherMay bool // and them to this user
+
+	session *Session
+	lane    *link.Lane
+	role    wire.Role
+	contact *contact
+	suites  []wire.Suite
+	chosen  [32]byte        // hash of the certificate that must answer, where this user asked
+	frames  chan wire.Frame // of the handshake lane, for its driver
+
+	// Set before established is closed.
+	established    chan struct{}
+	channel        *channel.Channel
+	inner          *channel.ConversationLane
+	other          *link.Other
+	toThem, fromUs [32]byte // parties of what is sent, and of what is received
+
+	events   *queue
+	room     chan struct{} // raised when H3 has made room
+	progress chan struct{} // raised at each H3
+	byeAsked chan struct{} // closed when this user leaves: what is queued goes out, then bye
+	byeOnce  sync.Once
+	byeSent  chan struct{} // closed when bye has been sealed, or cannot be
+
+	arrived []arrival // of the flight that no inner seal covers yet; the reader's
+
+	mu       sync.Mutex
+	flights  []sentFlight
+	receipts map[Stage]uint64 // next number of each stage
+	machine  *MachineStatement
+	stalled  *time.Timer
+
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	endOnce sync.Once
+	number  wire.Code
+	ended   chan struct{} // closed when nothing of the conversation runs any more
+	running sync.WaitGroup
+}
+
+// sentFlight ties a flight's two places to the last message in it.
+type sentFlight struct {
+	hop, inner wire.Place
+	next       uint64 // number after the last text in it or before it
+	texts      bool
+}
+
+// arrival is a content of the other side that waits for its seal.
+type arrival struct {
+	content *wire.Content
+	label   wire.Level
+}
+
+// endedError is what a reader says that stopped because its conversation did.
+type endedError struct{ number wire.Code }
+
+func (e *endedError) Error() string { return "the conversation has ended: " + e.number.String() }
+
+// Code returns why.
+func (e *endedError) Code() wire.Code { return e.number }
+
+// begin takes the relay's open.
+func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) {
+	c := &Conversation{ID: open.Conversation, Person: s.person(open.Other), MayWrite: open.MayWrite, OtherMay: open.OtherMay,
+		session: s, lane: lane, role: open.Role, contact: s.memory.contact(open.Other.Identity), suites: s.cfg.Suites,
+		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(),
+		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}),
+		receipts: map[Stage]uint64{}, ended: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancelCause(s.link.Context())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conversations[c.ID] != nil {
+		return nil, wire.Errorf(wire.CodeUnexpected, "two conversations of the same id")
+	}
+	if a := s.attempts[c.Person.Identity]; a != nil && open.Role == wire.RoleInitiator {
+		c.suites, c.chosen = a.suites, a.person.certificate
+		a.conversation <- c
+		delete(s.attempts, c.Person.Identity)
+	} else if open.Role == wire.RoleInitiator {
+		return nil, wire.Errorf(wire.CodeUnexpected, "a conversation that nobody asked for")
+	}
+	s.conversations[c.ID] = c
+	c.running.Add(1) // the reader
+	c.running.Go(c.drive)
+	s.running.Go(func() {
+		c.running.Wait()
+		c.finish()
+	})
+	return c, nil
+}
+
+func (c *Conversation) readerDone() { c.running.Done() }
+
+// drive makes the channel, then sends until the conversation ends.
+func (c *Conversation) drive() {
+	ctx, cancel := context.WithTimeoutCause(c.ctx, wire.HandshakeSeconds*time.Second,
+		wire.Errorf(wire.CodeTimeout, "the conversation's handshake took too long"))
+	err := c.handshake(ctx)
+	cancel()
+	if err == nil {
+		err = c.send()
+	}
+	if err != nil && c.ctx.Err() == nil {
+		c.session.cfg.Logger.Info("conversation ends", "with", c.Person.Identity, "err", err)
+		c.end(wire.CodeOf(err), true)
+	}
+}
+
+func (c *Conversation) handshake(ctx context.Context) error {
+	s := c.session
+	config := channel.Config{Kind: wire.KindConversation, Suites: c.suites, Credentials: s.self.credentials, Limits: s.cfg.Limits}
+	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet}
+	var ch *channel.Channel
+	var other *link.Other
+	var err error
+	if c.role == wire.RoleInitiator {
+		config.Context = wire.ConversationContext{Conversation: c.ID, Asking: s.own.Identity, AskedFor: c.Person.Identity}.Append(nil)
+		ch, other, _, err = link.Initiate(ctx, inHop{c}, link.Initiation{Config: config, Acquaintance: who,
+			Seal: func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
+				own, err := s.self.seal(ctx, wire.PurposeInitiator, th2)
+				return own, nil, err
+			}})
+	} else {
+		ch, other, err = link.Respond(ctx, inHop{c}, link.Response{Config: config, Acquaintance: who,
+			Context: c.checkContext,
+			Admit: func(_ context.Context, _ *link.Other, h *wire.Hello) ([]byte, error) {
+				return wire.AppendConversationParameters(nil, h.Limits.Smaller(s.cfg.Limits)), nil
+			},
+			Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
+				return s.self.seal(ctx, wire.PurposeResponder, th3)
+			},
+		})
+	}
+	if err != nil {
+		return err
+	}
+	c.channel, c.inner, c.other = ch, ch.Conversation(), other
+	c.toThem = wire.Parties(s.own.Identity, s.own.KeyHash, other.Identity, other.KeyHash)
+	c.fromUs = wire.Parties(other.Identity, other.KeyHash, s.own.Identity, s.own.KeyHash)
+	s.mu.Lock()
+	s.byChannel[ch.ID] = c
+	s.mu.Unlock()
+	c.contact.rewind()
+	close(c.established)
+	s.events.put(&Opened{c})
+	return nil
+}
+
+// meet verifies the other person's certificates: they must be of the identity, and where this user asked, of the very certificate that
+// the list showed.
+func (c *Conversation) meet(_ context.Context, creds wire.Credentials) (*cardauth.Party, error) {
+	party, err := c.session.cfg.Policy.VerifyPerson(creds.Chain, creds.Staples)
+	if err != nil {
+		return nil, err
+	}
+	if party.Identity != c.Person.Identity || party.CertificateHash != c.chosen {
+		return nil, wire.Errorf(wire.CodeWrongContext, "%s answers in place of %s", party.Identity, c.Person.Identity)
+	}
+	return party, nil
+}
+
+func (c *Conversation) checkContext(h *wire.Hello) (deployment string, err error) {
+	got, err := wire.ParseConversationContext(h.Context)
+	if err != nil {
+		return "", err
+	}
+	if got != (wire.ConversationContext{Conversation: c.ID, Asking: c.Person.Identity, AskedFor: c.session.own.Identity}) {
+		return "", wire.Errorf(wire.CodeWrongContext, "a hello for another conversation")
+	}
+	return "", nil
+}
+
+// inHop carries the handshake of a conversation in envelopes of the hop.
+type inHop struct{ c *Conversation }
+
+func (m inHop) Send(ctx context.Context, f wire.Frame) error {
+	return m.c.lane.Flight(ctx, link.Flight{Items: []link.Item{{Type: wire.EnvelopeHandshake, Payload: f.Append(nil)}}})
+}
+
+func (m inHop) Receive(ctx context.Context) (wire.Frame, error) {
+	select {
+	case f := <-m.c.frames:
+		return f, nil
+	case <-ctx.Done():
+		return wire.Frame{}, context.Cause(ctx)
+	}
+}
+
+// deliver takes a verified flight of the hop. Errors of the conversation end it and nothing else.
+func (c *Conversation) deliver(f *link.Received) error {
+	for i := range f.Pieces {
+		if err := c.take(&f.Pieces[i]); err != nil {
+			c.session.cfg.Logger.Info("conversation ends", "with", c.Person.Identity, "err", err)
+			c.end(wire.CodeOf(err), true)
+			return &endedError{wire.CodeOf(err)}
+		}
+	}
+	if len(c.arrived) > 0 {
+		c.end(wire.CodeUnsealed, true)
+		return &endedError{wire.CodeUnsealed}
+	}
+	return c.lane.Confirm()
+}
+
+func (c *Conversation) take(p *link.Piece) error {
+	switch {
+	case p.Seals != nil:
+		for i := range p.Seals {
+			if err := c.sealed(&p.Seals[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	case p.Opened.Type == wire.EnvelopeHandshake:
+		f, err := wire.ParseFrame(p.Opened.Payload)
+		if err != nil {
+			return err
+		}
+		if f.Type == wire.FrameMachine {
+			return c.machineFrame(f.Body)
+		}
+		select {
+		case c.frames <- f:
+			return nil
+		default:
+			return wire.Errorf(wire.CodeUnexpected, "more handshake messages than a handshake has")
+		}
+	case p.Opened.Type == wire.EnvelopeInner:
+		return c.content(&p.Opened)
+	}
+	return wire.Errorf(wire.CodeUnexpected, "an envelope of type %d in a conversation", p.Opened.Type)
+}
+
+// waitEstablished is for what can only follow accept: the driver is just about to have a channel.
+func (c *Conversation) waitEstablished() error {
+	select {
+	case <-c.established:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}
+
+func (c *Conversation) content(o *channel.Opened) error {
+	if err := c.waitEstablished(); err != nil {
+		return err
+	}
+	if n, bytes := c.inner.Received.Unacknowledged(); n >= wire.MaxUnacknowledged || bytes > wire.MaxUnackedBytes {
+		return wire.Errorf(wire.CodeLimitExceeded, "%d messages of %d bytes unacknowledged", n, bytes)
+	}
+	plain, _, err := c.inner.Open(nil, &o.Inner, o.Digest)
+	if err != nil {
+		return err
+	}
+	content, err := wire.ParseContent(plain)
+	if err != nil {
+		return err
+	}
+	if content.Parties != c.fromUs {
+		return wire.Errorf(wire.CodeIntegrity, "content that names other people")
+	}
+	c.arrived = append(c.arrived, arrival{content, o.Inner.Header.Label})
+	return nil
+}
+
+// sealed takes a head of the other side that stands on this stream: what it covers may be shown.
+func (c *Conversation) sealed(e *wire.SealEntry) error {
+	if err := c.waitEstablished(); err != nil {
+		return err
+	}
+	if err := c.head(e); err != nil {
+		return err
+	}
+	if e.Head.Mine == nil {
+		return nil
+	}
+	for _, a := range c.arrived {
+		c.show(a)
+	}
+	c.arrived = nil
+	place := *e.Head.Mine
+	c.events.whenTaken(func() { c.stored(place) })
+	return nil
+}
+
+// show hands out a content whose seals have been verified.
+func (c *Conversation) show(a arrival) {
+	switch a.content.Type {
+	case wire.ContentText:
+		if c.contact.arrived(a.content.ID) {
+			c.events.put(&Message{a.content.Number, a.content.ID, a.content.Text, time.UnixMilli(int64(a.content.Time)), a.label})
+		}
+	case wire.ContentMachine:
+		c.speaksFrom(a.content.Machine)
+	case wire.ContentBye: // what follows from the relay is closed with peer-left
+	}
+}
+
+// stored acknowledges everything up to a place, once the program has taken it.
+func (c *Conversation) stored(p wire.Place) {
+	if c.ctx.Err() != nil {
+		return
+	}
+	if err := c.inner.Confirm(p); err != nil {
+		c.end(wire.CodeOf(err), true)
+		return
+	}
+	c.session.link.Acknowledge(c.inner)
+}
+
+// head verifies a seal of the other side and checks its head.
+func (c *Conversation) head(e *wire.SealEntry) error {
+	if err := c.session.verifier.Verify(c.other.Signer, wire.PurposeHead, e.Statement, e.Seal); err != nil {
+		return err
+	}
+	_, acked, err := c.inner.Check(e.Head)
+	if err == nil && acked {
+		c.confirmed(e.Head.Yours)
+	}
+	return err
+}
+
+// acknowledged takes a head from the control stream: H3.
+func (c *Conversation) acknowledged(e *wire.SealEntry) {
+	if c.ctx.Err() != nil {
+		return
+	}
+	err := c.head(e)
+	if err == nil && e.Head.Mine != nil {
+		err = wire.Errorf(wire.CodeUnexpected, "a head on the control stream that signs envelopes")
+	}
+	if err != nil {
+		c.end(wire.CodeOf(err), true)
+	}
+}
+
+func (c *Conversation) machineFrame(body []byte) error {
+	m, err := wire.ParseMachineFrame(body)
+	if err != nil {
+		return err
+	}
+	if err := c.waitEstablished(); err != nil {
+		return err
+	}
+	if err := c.channel.CheckMachine(m); err != nil {
+		return err
+	}
+	c.speaksFrom(wire.Machine{Hash: m.Hash})
+	return nil
+}
+
+func (c *Conversation) speaksFrom(m wire.Machine) {
+	s := c.contact.speaksFrom(m.Hash, m.Description)
+	c.mu.Lock()
+	c.machine = s
+	c.mu.Unlock()
+	c.events.put(s)
+}
+
+// Machine is the other's statement, nil before it has come.
+func (c *Conversation) Machine() *MachineStatement {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.machine
+}
+
+// Next waits for the next event: *Message, *Receipt, *MachineStatement, *Warning, and at the end *Closed. Taking a message
+// acknowledges it to its author.
+func (c *Conversation) Next(ctx context.Context) (Event, error) { return c.events.take(ctx) }
+
+// Suite is the conversation's, once it is established.
+func (c *Conversation) Suite() wire.Suite { return c.channel.Suite }
+
+// Delegated reports whether the other person seals with a key that their card delegated to, rather than with the card.
+func (c *Conversation) Delegated() bool { return c.other.Delegated }
+
+func (c *Conversation) isEstablished() bool {
+	select {
+	case <-c.established:
+		return c.ctx.Err() == nil
+	default:
+		return false
+	}
+}
+
+func (c *Conversation) reason() wire.Code {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.number
+}
+
+// end ends the conversation, once. tell says so to the relay, which tells the other side.
+func (c *Conversation) end(number wire.Code, tell bool) {
+	c.endOnce.Do(func() {
+		c.mu.Lock()
+		c.number = number
+		if c.stalled != nil {
+			c.stalled.Stop()
+		}
+		c.mu.Unlock()
+		s := c.session
+		s.mu.Lock()
+		delete(s.conversations, c.ID)
+		if c.isEstablished() {
+			delete(s.byChannel, c.channel.ID)
+		}
+		s.mu.Unlock()
+		c.cancel(&endedError{number})
+		if tell {
+			_ = s.link.Send(wire.Disconnect{Req: s.nextReq(), Conversation: c.ID, Number: number}) // the link's failure says the same
+		}
+		c.lane.Stream.Cancel(number)
+		c.lane.Drop()
+	})
+}
+
+// finish is called when reader and driver are done.
+func (c *Conversation) finish() {
+	if c.channel != nil {
+		c.channel.Erase()
+	}
+	unconfirmed, _ := c.contact.waiting()
+	c.events.put(&Closed{c.reason(), unconfirmed})
+	close(c.ended)
+}
+
+func (s *Session) nextReq() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.req++
+	return s.req
+}
+
+// seal seals a statement of a handshake.
+func (s *sealing) seal(ctx context.Context, p wire.Purpose, statement []byte) (wire.Seal, error) {
+	seals, err := s.sealer.Seal(ctx, handshakes, func() []seal.Statement { return []seal.Statement{{Purpose: p, Bytes: statement}} })
+	if err != nil {
+		return wire.Seal{}, err
+	}
+	return seals[0], nil
+}
+
+func validUTF8(text string) error {
+	if !utf8.ValidString(text) {
+		return wire.Errorf(wire.CodeMalformed, "a text that is no UTF-8")
+	}
+	return nil
+}

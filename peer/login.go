@@ -1,0 +1,230 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/cardauth/seal"
+	"sinete/internal/link"
+	"sinete/transport"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// sealing is who seals for the person during a session.
+type sealing struct {
+	signing     Signing
+	sealer      *seal.Sealer
+	credentials wire.Credentials
+	waiting     *waiting
+}
+
+func (s *sealing) close() {
+	if s.waiting != nil {
+		s.waiting.forCard(false)
+	}
+	if s.sealer != nil {
+		s.sealer.Close()
+	}
+}
+
+// waiting repeats to the relay that the card takes its time, so that it does not give up.
+type waiting struct {
+	mu    sync.Mutex
+	link  *link.Link // nil before login
+	timer *time.Timer
+}
+
+const waitingAgain = 10 * time.Second
+
+// forCard is told when a signature begins to take long, and when it is done.
+func (w *waiting) forCard(begun bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
+	if begun {
+		w.announce()
+	}
+}
+
+// announce says it and comes back. w.mu is held.
+func (w *waiting) announce() {
+	if w.link != nil {
+		_ = w.link.Waiting(wire.WaitingForCard) // a link that fails says so elsewhere
+	}
+	var t *time.Timer
+	t = time.AfterFunc(waitingAgain, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.timer == t {
+			w.announce()
+		}
+	})
+	w.timer = t
+}
+
+func (w *waiting) through(l *link.Link) {
+	w.mu.Lock()
+	w.link = l
+	w.mu.Unlock()
+}
+
+// handshakes is the class of batches before login and for conversations' handshakes.
+const handshakes = "handshake"
+
+// Login connects to the relay, proves who both are, and starts the session. ctx ends the attempt, not the session. Errors: *AddressError,
+// those of transport.Dial, *cardauth.CertificateError, card errors, and *transport.CloseError with the number by which the relay refused.
+func Login(ctx context.Context, cfg Config) (*Session, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	own, err := cfg.Policy.VerifyPerson(cfg.Card.Chain(), nil)
+	if err != nil {
+		return nil, &OwnCertificateError{err}
+	}
+	conn, err := dial(ctx, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{cfg: cfg, own: own, events: newQueue(), memory: cfg.Memory, verifier: seal.NewVerifier(1024),
+		requests: map[uint64]chan wire.Control{}, conversations: map[[16]byte]*Conversation{},
+		byChannel: map[[32]byte]*Conversation{}, attempts: map[string]*attempt{},
+		bye: make(chan struct{}), done: make(chan struct{})}
+	if err := s.handshake(ctx, conn); err != nil {
+		if closed := conn.Err(); closed != nil {
+			err = closed // the relay's number says more than what the broken stream does
+		}
+		conn.Close(wire.CodeOf(err))
+		s.self.close()
+		return nil, err
+	}
+	go s.run()
+	return s, nil
+}
+
+// OwnCertificateError says that the card's own certificate is refused by the policy, so that nobody else would take it either.
+type OwnCertificateError struct{ Err error }
+
+func (e *OwnCertificateError) Error() string { return "your card's certificate: " + e.Err.Error() }
+func (e *OwnCertificateError) Unwrap() error { return e.Err }
+
+func dial(ctx context.Context, cfg *Config) (*transport.Conn, error) {
+	socket := cfg.Socket
+	if socket == nil {
+		socket = func() (net.PacketConn, net.Addr, error) {
+			addr, err := net.ResolveUDPAddr("udp", cfg.Relay)
+			if err != nil {
+				return nil, nil, &AddressError{cfg.Relay, err}
+			}
+			pc, err := net.ListenUDP("udp", nil)
+			return pc, addr, err
+		}
+	}
+	pc, addr, err := socket()
+	if err != nil {
+		return nil, err
+	}
+	return transport.Dial(ctx, pc, addr, transport.ClientConfig{ServerName: cfg.RelayName,
+		VerifyServer: func(chain [][]byte) error {
+			_, err := cfg.Policy.VerifyRelay(chain, nil, cfg.RelayName)
+			return err
+		}})
+}
+
+func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
+	stop := context.AfterFunc(ctx, func() { conn.Close(wire.CodeTimeout) })
+	defer stop()
+	control, err := conn.OpenStream(ctx)
+	if err != nil {
+		return err
+	}
+	binding, err := conn.Binding()
+	if err != nil {
+		return err
+	}
+	s.self.waiting = &waiting{}
+	config := seal.Config{Waiting: s.self.waiting.forCard}
+	card := seal.NewSealer(s.cfg.Card, wire.SignerHash(s.own.Certificate.Raw, nil), config)
+	s.self.sealer, s.self.signing = card, SignCard
+	s.self.credentials = wire.Credentials{Chain: s.cfg.Card.Chain()}
+	ch, relay, parameters, err := link.Initiate(ctx, link.OnStream{Stream: control}, link.Initiation{
+		Config: channel.Config{Kind: wire.KindHop, Suites: s.cfg.Suites, Credentials: s.self.credentials, Limits: s.cfg.Limits,
+			Context: wire.HopContext{Binding: binding, Relay: s.cfg.RelayName}.Append(nil)},
+		Acquaintance: link.Acquaintance{Verifier: s.verifier, Now: time.Now,
+			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
+				if c.Delegation != nil {
+					return nil, wire.Errorf(wire.CodeUnexpected, "a relay that seals with a delegated key")
+				}
+				return s.cfg.Policy.VerifyRelay(c.Chain, c.Staples, s.cfg.RelayName)
+			}},
+		Seal: func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
+			return s.sealLogin(ctx, card, th2, config)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if s.params, err = wire.ParseHopParameters(parameters); err != nil {
+		return err
+	}
+	s.suite, s.relay = ch.Suite, relay
+	s.link = link.New(link.Config{Conn: conn, Control: control, Channel: ch, Role: wire.RoleInitiator, Other: relay.Signer,
+		Sealer: s.self.sealer, Verifier: s.verifier}, s)
+	s.self.waiting.through(s.link)
+	return nil
+}
+
+// sealLogin seals TH2 with the card, and in the same batch a delegation where one is wanted. From there on the delegated key seals.
+func (s *Session) sealLogin(ctx context.Context, card *seal.Sealer, th2 []byte, config seal.Config) (wire.Seal, *wire.SealedDelegation, error) {
+	statements := []seal.Statement{{Purpose: wire.PurposeInitiator, Bytes: th2}}
+	var delegate *cardauth.Delegate
+	if s.cfg.Sign == SignDelegated {
+		var err error
+		delegate, err = cardauth.NewDelegate(s.cfg.RelayName, time.Now().Add(wire.MaxDelegation*time.Second))
+		if err != nil {
+			return wire.Seal{}, nil, err
+		}
+		statements = append(statements, seal.Statement{Purpose: wire.PurposeDelegation, Bytes: delegate.Statement()})
+	}
+	seals, err := card.Seal(ctx, handshakes, func() []seal.Statement { return statements })
+	if err != nil {
+		return wire.Seal{}, nil, err
+	}
+	if delegate == nil {
+		return seals[0], nil, nil
+	}
+	card.Close()
+	made := &wire.SealedDelegation{Statement: delegate.Statement(), Seal: seals[1]}
+	s.self.signing = SignDelegated
+	s.self.credentials.Delegation = made
+	s.self.sealer = seal.NewSealer(delegate, wire.SignerHash(s.own.Certificate.Raw, made.Statement), config)
+	return seals[0], made, nil
+}
+
+// checkText refuses what cannot be one message.
+func checkText(text string) error {
+	switch {
+	case text == "":
+		return wire.Errorf(wire.CodeMalformed, "an empty message")
+	case len(text) > wire.MaxText:
+		return &TooLargeError{len(text)}
+	}
+	return validUTF8(text)
+}
+
+// TooLargeError says that a text is longer than wire.MaxText bytes.
+type TooLargeError struct{ Bytes int }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("a message of %d bytes, %d more than fit", e.Bytes, e.Bytes-wire.MaxText)
+}
+
+// Code is CodeLimitExceeded.
+func (e *TooLargeError) Code() wire.Code { return wire.CodeLimitExceeded }

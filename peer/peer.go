@@ -1,0 +1,182 @@
+// Package peer is the client library: it logs in at a relay with a card, lists who is there, and talks.
+//
+// Most readers need Login, Session.Next, Session.Connect, Conversation.Send and Conversation.Next:
+//
+//	s, err := peer.Login(ctx, peer.Config{Relay: "relay.example:7443", Card: card, Policy: policy})
+//	people, err := s.List(ctx)
+//	c, err := s.Connect(ctx, people[0].ID, nil)
+//	number, err := c.Send("Bom dia")
+//	event, err := c.Next(ctx) // *Message, *Receipt, *Warning, and at the end *Closed
+//
+// A message is acknowledged to its author when Next has handed it out, so a program that stops calling Next slows its
+// contact down and nobody else.
+package peer
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/transport/channel"
+	"sinete/wire"
+)
+
+// Signing is who seals for the person: the card each time, or a key that the card delegated to at login (protocol.md section 4.5).
+type Signing string
+
+const (
+	SignAuto      Signing = "auto"
+	SignCard      Signing = "card"
+	SignDelegated Signing = "delegated"
+)
+
+// Config is what a login needs. Relay, Card and Policy must be set.
+type Config struct {
+	Relay     string // host:port
+	RelayName string // the name that the relay's certificate must carry; empty: the host of Relay
+	Card      cardauth.Card
+	Policy    *cardauth.Policy
+	Suites    []wire.Suite // offered, on the hop and in conversations; empty: all
+	Sign      Signing      // empty: SignAuto
+	Memory    *Memory      // what outlives a session; nil: a new one
+	Machine   *Machine     // nil: this machine
+	Limits    wire.RekeyLimits
+	Logger    *slog.Logger // nil: none
+	// Socket, if not nil, gives the socket and the relay's address in place of a UDP socket and a name look-up.
+	Socket func() (net.PacketConn, net.Addr, error)
+}
+
+func (c *Config) complete() error {
+	if c.Card == nil || c.Policy == nil {
+		return fmt.Errorf("peer: a login needs a card and a policy")
+	}
+	if c.RelayName == "" {
+		host, _, err := net.SplitHostPort(c.Relay)
+		if err != nil {
+			return &AddressError{c.Relay, err}
+		}
+		c.RelayName = host
+	}
+	if len(c.Suites) == 0 {
+		c.Suites = channel.Suites()
+	}
+	if c.Memory == nil {
+		c.Memory = NewMemory()
+	}
+	if c.Machine == nil {
+		c.Machine = ThisMachine()
+	}
+	if c.Limits == (wire.RekeyLimits{}) {
+		c.Limits = wire.RekeyLimits{Messages: wire.DefaultRekeyCount, Seconds: wire.DefaultRekeyAfter}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// AddressError says that a relay's address is not of the form host:port, or that its name has no address.
+type AddressError struct {
+	Address string
+	Err     error
+}
+
+func (e *AddressError) Error() string { return "relay address " + e.Address + ": " + e.Err.Error() }
+func (e *AddressError) Unwrap() error { return e.Err }
+
+// RefusedError says that the relay refused a request; the session goes on.
+type RefusedError struct {
+	Number wire.Code
+	Suites []wire.Suite // of the other person, with CodeSuiteUnsupported
+}
+
+func (e *RefusedError) Error() string { return "the relay refused: " + e.Number.String() }
+
+// Code returns the number.
+func (e *RefusedError) Code() wire.Code { return e.Number }
+
+// Person is somebody who is logged in.
+type Person struct {
+	ID       uint32 // small number, for as long as the relay runs
+	Name     string // from their certificate
+	Identity string // protocol.md section 7.1
+	Level    wire.Level
+	Suites   []wire.Suite
+	Send     bool // the flow policy lets this user write to them
+	// Conversation is the open one with them, nil if there is none.
+	Conversation *Conversation
+
+	certificate [32]byte
+}
+
+func (s *Session) person(e wire.PeerEntry) Person {
+	return Person{ID: e.ID, Name: e.Name, Identity: e.Identity, Level: e.Level, Suites: e.Suites, Send: e.Send,
+		Conversation: s.with(e.Identity), certificate: e.Certificate}
+}
+
+// Stage is how far a message has come, by its receipts (section 6).
+type Stage string
+
+const (
+	StageRelay Stage = "relay" // H1
+	StagePeer  Stage = "peer"  // H3
+)
+
+// Known says what is remembered of a contact's machine.
+type Known string
+
+const (
+	MachineNew     Known = "new"
+	MachineKnown   Known = "known"
+	MachineChanged Known = "changed"
+)
+
+// Event is one of the structs below, as a pointer.
+type Event interface{ event() }
+
+// Opened tells of a conversation that is established, whoever asked for it. From Session.Next.
+type Opened struct{ Conversation *Conversation }
+
+// SessionClosed is the last event of a session.
+type SessionClosed struct{ Err error } // nil: this side left in order
+
+// Message is a text that has been verified: both its seals, its commitment and its author.
+type Message struct {
+	Number uint64 // of this author's messages to this user, from 0
+	ID     [16]byte
+	Text   string
+	SentAt time.Time // the author's clock
+	Label  wire.Level
+}
+
+// Receipt tells how far one's own messages have come: everything up to Number.
+type Receipt struct {
+	Number uint64
+	Stage  Stage
+}
+
+// MachineStatement tells which machine the other speaks from.
+type MachineStatement struct {
+	Known       Known
+	Description string // empty where the flow policy closes their direction
+	Before      string // description of the machine known before, with MachineChanged
+}
+
+// Warning is something a person should know and nothing has ended by. Code is a stable word.
+type Warning struct{ Code, Text string }
+
+// Closed is the last event of a conversation.
+type Closed struct {
+	Number wire.Code // CodeBye: this side ended it; CodePeerLeft: the other did
+	Queued int       // messages that are not confirmed and stay queued for the next conversation with them
+}
+
+func (*Opened) event()           {}
+func (*SessionClosed) event()    {}
+func (*Message) event()          {}
+func (*Receipt) event()          {}
+func (*MachineStatement) event() {}
+func (*Warning) event()          {}
+func (*Closed) event()           {}

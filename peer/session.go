@@ -1,0 +1,431 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/cardauth/seal"
+	"sinete/internal/link"
+	"sinete/transport"
+	"sinete/wire"
+)
+
+// Session is one login at a relay.
+type Session struct {
+	cfg   Config
+	own   *cardauth.Party
+	link  *link.Link
+	relay *link.Other
+
+	suite  wire.Suite
+	params *wire.HopParameters
+	self   sealing
+
+	events   *queue
+	memory   *Memory
+	verifier *seal.Verifier
+
+	mu            sync.Mutex
+	requests      map[uint64]chan wire.Control
+	req           uint64
+	conversations map[[16]byte]*Conversation
+	byChannel     map[[32]byte]*Conversation
+	attempts      map[string]*attempt // by identity
+	leaving       bool
+	bye           chan struct{} // closed when the relay has answered bye
+	byeOnce       sync.Once
+	done          chan struct{} // closed when nothing of the session runs any more
+	err           error         // why the session ended, once done is closed
+	running       sync.WaitGroup
+}
+
+// Relay is the name by which the relay calls itself.
+func (s *Session) Relay() string { return s.params.Relay }
+
+// Name is this user's name, from the card's certificate.
+func (s *Session) Name() string { return s.own.Name }
+
+// Identity is this user's identity (protocol.md section 7.1).
+func (s *Session) Identity() string { return s.own.Identity }
+
+// Level is what the relay has given this user.
+func (s *Session) Level() wire.Level { return s.params.Level }
+
+// Suite is the hop's.
+func (s *Session) Suite() wire.Suite { return s.suite }
+
+// Signing is SignCard or SignDelegated.
+func (s *Session) Signing() Signing { return s.self.signing }
+
+// Signatures counts the signature operations of the key that seals this session, the login's included.
+func (s *Session) Signatures() uint64 { return s.self.sealer.Signatures() }
+
+// Next waits for the next event of the session: *Opened, *Warning, and at the end *SessionClosed.
+func (s *Session) Next(ctx context.Context) (Event, error) { return s.events.take(ctx) }
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// run keeps the session until it ends, then tells everybody.
+func (s *Session) run() {
+	var accepting sync.WaitGroup
+	accepting.Go(s.acceptStreams)
+	err := s.link.Run(context.Background())
+	accepting.Wait()
+	for _, c := range s.Conversations() {
+		c.end(codeOfEnd(err), false)
+	}
+	s.running.Wait()
+	s.self.close()
+	s.mu.Lock()
+	if s.leaving && err != nil {
+		s.cfg.Logger.Debug("the session ended while leaving", "err", err)
+		err = nil
+	}
+	s.err = err
+	s.mu.Unlock()
+	s.events.put(&SessionClosed{err})
+	close(s.done)
+}
+
+// codeOfEnd is what ends a session's conversations, by what ended the session.
+func codeOfEnd(err error) wire.Code {
+	if err == nil {
+		return wire.CodeBye
+	}
+	return wire.CodeOf(err)
+}
+
+// acceptStreams takes the streams that the relay opens, one for each conversation.
+func (s *Session) acceptStreams() {
+	for {
+		stream, err := s.link.Conn.AcceptStream(s.link.Context())
+		if err != nil {
+			return // with the link
+		}
+		s.running.Go(func() { s.serve(stream) })
+	}
+}
+
+// serve reads a conversation's stream. Its first envelope says whose it is.
+func (s *Session) serve(stream *transport.Stream) {
+	lane := s.link.Lane(stream)
+	var c *Conversation
+	lane.Acknowledged = func(p wire.Place) {
+		if c != nil {
+			c.relayed(p)
+		}
+	}
+	err := lane.Run(func(f *link.Received) error {
+		if c != nil {
+			return c.deliver(f)
+		}
+		open, err := opening(f)
+		if err != nil {
+			return err
+		}
+		c, err = s.begin(lane, open)
+		if err != nil {
+			return err
+		}
+		return lane.Confirm()
+	})
+	var reset *transport.ResetError
+	var ended *endedError
+	switch {
+	case errors.As(err, &ended), s.link.Context().Err() != nil:
+	case err == io.EOF && c != nil:
+		c.end(wire.CodeCut, false)
+	case errors.As(err, &reset) && c != nil:
+		c.end(reset.Number, false)
+	case errors.As(err, &reset):
+		lane.Drop()
+		stream.Cancel(wire.CodeBye)
+	default:
+		s.link.Fail(err)
+	}
+	if c != nil {
+		c.readerDone()
+	}
+}
+
+// opening takes the first flight of a conversation's stream.
+func opening(f *link.Received) (wire.Open, error) {
+	if len(f.Pieces) != 1 || f.Pieces[0].Opened.Type != wire.EnvelopeControl {
+		return wire.Open{}, wire.Errorf(wire.CodeUnexpected, "a conversation's stream that does not begin with open")
+	}
+	m, err := wire.ParseControl(f.Pieces[0].Opened.Payload)
+	if err != nil {
+		return wire.Open{}, err
+	}
+	open, ok := m.(wire.Open)
+	if !ok {
+		return wire.Open{}, wire.Errorf(wire.CodeUnexpected, "a conversation's stream that does not begin with open")
+	}
+	return open, nil
+}
+
+// Control takes a message of the control lane.
+func (s *Session) Control(m wire.Control) error {
+	switch m := m.(type) {
+	case wire.Peers:
+		return s.answer(m.Req, m, m.More)
+	case wire.Ringing:
+		return s.answer(m.Req, m, false)
+	case wire.Refused:
+		return s.answer(m.Req, m, false)
+	case wire.Done:
+		return s.answer(m.Req, m, false)
+	case wire.Closed:
+		s.mu.Lock()
+		c := s.conversations[m.Conversation]
+		s.mu.Unlock()
+		if c != nil {
+			c.end(m.Number, false)
+		}
+	case wire.GoingAway:
+		s.events.put(&Warning{wire.CodeGoingAway.String(), fmt.Sprintf("the relay closes in %d seconds", m.Seconds)})
+	case wire.Bye:
+		s.byeOnce.Do(func() { close(s.bye) })
+	default:
+		return wire.Errorf(wire.CodeUnexpected, "a %T from the relay", m)
+	}
+	return nil
+}
+
+// Inner takes heads that only acknowledge, from conversations.
+func (s *Session) Inner(entries []wire.SealEntry) error {
+	for i := range entries {
+		s.mu.Lock()
+		c := s.byChannel[entries[i].Head.Channel]
+		s.mu.Unlock()
+		if c != nil { // else of a conversation that has ended
+			c.acknowledged(&entries[i])
+		}
+	}
+	return nil
+}
+
+// Probed: only relays probe.
+func (s *Session) Probed([8]byte) {}
+
+func (s *Session) answer(req uint64, m wire.Control, more bool) error {
+	s.mu.Lock()
+	ch := s.requests[req]
+	if !more {
+		delete(s.requests, req)
+	}
+	s.mu.Unlock()
+	if ch != nil { // else nobody waits any more
+		select {
+		case ch <- m:
+		default:
+			return wire.Errorf(wire.CodeUnexpected, "more answers to a request than were asked for")
+		}
+	}
+	return nil
+}
+
+// maxAnswers bounds how many messages answer one list.
+const maxAnswers = 1024
+
+// request sends a request and waits for its answers; each is handed to take, which reports whether it was the last.
+func (s *Session) request(ctx context.Context, message func(req uint64) wire.Control, take func(wire.Control) (last bool)) error {
+	ch := make(chan wire.Control, maxAnswers)
+	s.mu.Lock()
+	s.req++
+	req := s.req
+	s.requests[req] = ch
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.requests, req)
+		s.mu.Unlock()
+	}()
+	if err := s.link.Send(message(req)); err != nil {
+		return err
+	}
+	for {
+		select {
+		case m := <-ch:
+			if r, ok := m.(wire.Refused); ok {
+				return &RefusedError{r.Number, r.Suites}
+			}
+			if take(m) {
+				return nil
+			}
+		case <-s.link.Context().Done():
+			return s.ended()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// ended is what a call says that the end of the session overtook.
+func (s *Session) ended() error {
+	if err := s.link.Err(); err != nil && err != io.EOF {
+		return err
+	}
+	return wire.Errorf(wire.CodeCut, "the session has ended")
+}
+
+// List asks who is logged in, in ascending order of their ids.
+func (s *Session) List(ctx context.Context) ([]Person, error) {
+	var people []Person
+	err := s.request(ctx, func(req uint64) wire.Control { return wire.List{Req: req} }, func(m wire.Control) bool {
+		p, ok := m.(wire.Peers)
+		for _, e := range p.Entries {
+			people = append(people, s.person(e))
+		}
+		return !ok || !p.More
+	})
+	slices.SortFunc(people, func(a, b Person) int { return int(a.ID) - int(b.ID) })
+	return people, err
+}
+
+// Connect asks for a conversation and waits until it is established; Opened comes from Next as well. suites restricts what is
+// offered; nil offers what the session does. It fails with *RefusedError where the relay refuses.
+func (s *Session) Connect(ctx context.Context, id uint32, suites []wire.Suite) (*Conversation, error) {
+	if len(suites) == 0 {
+		suites = s.cfg.Suites
+	}
+	people, err := s.List(ctx) // for the certificate that must answer
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(people, func(p Person) bool { return p.ID == id })
+	if i < 0 {
+		return nil, &RefusedError{Number: wire.CodeUnknownPeer}
+	}
+	attempt := &attempt{person: people[i], suites: suites, conversation: make(chan *Conversation, 1)}
+	s.mu.Lock()
+	if s.attempts[people[i].Identity] != nil {
+		s.mu.Unlock()
+		return nil, &RefusedError{Number: wire.CodeAlreadyConnected}
+	}
+	s.attempts[people[i].Identity] = attempt
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.attempts, people[i].Identity)
+		s.mu.Unlock()
+	}()
+	err = s.request(ctx, func(req uint64) wire.Control { return wire.Connect{Req: req, ID: id, Suites: suites} },
+		func(wire.Control) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	var c *Conversation
+	select {
+	case c = <-attempt.conversation:
+	case <-s.link.Context().Done():
+		return nil, s.ended()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case <-c.established:
+		return c, nil
+	case <-c.ctx.Done():
+		return nil, &wire.Error{Number: c.reason(), Err: errors.New("the conversation could not be established")}
+	case <-ctx.Done():
+		c.end(wire.CodeTimeout, true)
+		return nil, ctx.Err()
+	}
+}
+
+// attempt is a Connect under way: what this user chose from the list.
+type attempt struct {
+	person       Person
+	suites       []wire.Suite
+	conversation chan *Conversation
+}
+
+// Conversations lists the open ones, in ascending order of the person's id.
+func (s *Session) Conversations() []*Conversation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*Conversation
+	for _, c := range s.conversations {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *Conversation) int { return int(a.Person.ID) - int(b.Person.ID) })
+	return all
+}
+
+// with returns the established conversation with an identity, or nil.
+func (s *Session) with(identity string) *Conversation {
+	for _, c := range s.Conversations() {
+		if c.Person.Identity == identity && c.isEstablished() {
+			return c
+		}
+	}
+	return nil
+}
+
+// Queue takes a text for somebody with whom there is no open conversation now but was one: it goes out when there is one again.
+// Somebody never connected to is CodeNotConnected.
+func (s *Session) Queue(identity, text string) (number uint64, err error) {
+	if !s.memory.known(identity) {
+		return 0, wire.Errorf(wire.CodeNotConnected, "never connected to %s", identity)
+	}
+	if err := checkText(text); err != nil {
+		return 0, err
+	}
+	return s.memory.contact(identity).add(text)
+}
+
+// Close leaves in order: every conversation first, then the session. It returns when nothing of it runs any more.
+func (s *Session) Close(ctx context.Context) error {
+	var closing sync.WaitGroup
+	for _, c := range s.Conversations() {
+		closing.Go(func() { _ = c.Disconnect(ctx) }) // what went wrong is in its Closed event
+	}
+	closing.Wait()
+	s.mu.Lock()
+	s.leaving = true
+	s.mu.Unlock()
+	wait, cancel := context.WithTimeout(ctx, wire.ByeSeconds*time.Second)
+	defer cancel()
+	err := s.leave(wait)
+	if err != nil {
+		s.link.Fail(transportBye)
+	}
+	<-s.done
+	return err
+}
+
+// transportBye ends the connection where the relay did not.
+var transportBye = &transport.CloseError{Number: wire.CodeBye}
+
+func (s *Session) leave(ctx context.Context) error {
+	if err := s.link.Send(wire.Bye{}); err != nil {
+		return s.err
+	}
+	select {
+	case <-s.bye:
+	case <-s.done:
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := s.link.Settled(ctx); err != nil {
+		return err
+	}
+	if err := s.link.Control.Finish(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-s.done: // the relay has read to the end and closed
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
