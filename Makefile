@@ -1,0 +1,41 @@
+# make help shows what there is.
+
+GO      ?= go
+FUZZ    ?= 5s
+# Whatever is wrong with the owner of the tree must not break a build, hence no stamp of the version control system.
+BUILD   := $(GO) build -trimpath -buildvcs=false
+SHELL   := /bin/bash
+
+# $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
+step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
+
+.PHONY: help build demo test check bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
+
+build: ## bin/relay, bin/peer, bin/testpki
+	$(call step,build bin/,$(BUILD) -o bin/ ./cmd/...)
+	$(call step,build without cgo,CGO_ENABLED=0 $(BUILD) ./...)
+
+demo: build ## a trial world, two people and everything between them
+	$(call step,demo,./scripts/demo.sh)
+
+test: ## installs what the tests need where it can, and runs them all
+	$(call step,what the tests need,./scripts/need.sh)
+	$(call step,tests with the race detector,$(GO) test -race -timeout 12m ./...)
+
+check: ## all that must hold before a commit
+	$(call step,gofmt,files=$$(gofmt -l .); test -z "$$files" || { echo "$$files"; false; })
+	$(call step,go vet,$(GO) vet ./...)
+	$(call step,staticcheck,$(GO) tool staticcheck ./...)
+	$(call step,what the tests need,./scripts/need.sh)
+	$(call step,tests with the race detector in random order,$(GO) test -race -shuffle=on -timeout 12m ./...)
+	$(call step,tests without cgo,CGO_ENABLED=0 $(GO) test -timeout 12m $$($(GO) list ./... | grep -v /pkcs11card))
+	$(call step,fuzzing for $(FUZZ) each,./scripts/fuzz.sh $(FUZZ))
+
+bench: ## Go benchmarks
+	$(call step,benchmarks,$(GO) test -run '^$$' -bench . -benchmem ./...)
+
+clean: ## removes what build and demo made
+	$(call step,clean,rm -rf bin demo-world)

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# fuzz.sh [TIME [PACKAGES]] runs every fuzz target for TIME (5s if not given; 10m, 2h, ...), one after the other.
+# An input that breaks one stays in the package's testdata/fuzz, for the repair to be tested with.
+set -euo pipefail
+
+time=${1:-5s}
+[ $# -gt 0 ] && shift
+go=${GO:-go}
+
+# go test -list names the targets of a package first and the package after them.
+targets=$("$go" test -list '^Fuzz' "${@:-./...}" | awk '/^Fuzz/ { names = names " " $1 } $1 == "ok" { if (names) print $2 names; names = "" }')
+if [ -z "$targets" ]; then
+	echo "fuzz.sh: found nothing to fuzz" >&2
+	exit 1
+fi
+failed=0
+while read -r package names; do
+	for name in $names; do
+		echo "$package $name"
+		if ! out=$("$go" test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 10s "$package" 2>&1); then
+			echo "$out"
+			echo "fuzz.sh: FAILED: $package $name" >&2
+			failed=1
+		fi
+	done
+done <<<"$targets"
+exit $failed

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks, where it may: as root, with apt-get. Says plainly what it cannot.
+# It always ends well: a test whose part is missing fails by itself.
+set -euo pipefail
+
+missing=()
+
+# need PACKAGE COMMAND WHAT-FAILS
+need() {
+	command -v "$2" >/dev/null && return
+	missing+=("$1")
+	echo "need.sh: $2 is missing (Debian package $1): without it $3"
+}
+
+need softhsm2 softhsm2-util "the tests of PKCS#11 cards fail"
+need openssl openssl "the tests against stock OpenSSL fail"
+need gcc "${CC:-gcc}" "the race detector and PKCS#11 cards do not build"
+
+if [ ${#missing[@]} -eq 0 ]; then
+	exit
+fi
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+	echo "need.sh: cannot install without root and apt-get. On Debian, as root: apt-get install ${missing[*]}"
+	exit
+fi
+[ "${missing[*]/gcc/}" = "${missing[*]}" ] || missing+=(libc6-dev)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+	echo "need.sh: installed ${missing[*]}"
+else
+	tail -n 5 "$log"
+	echo "need.sh: could not install ${missing[*]}; what apt-get said last stands above"
+fi
