@@ -1,0 +1,130 @@
+// Command demo shows that the whole of Sinete works: it makes a trial world, starts a relay and people's programs as separate
+// processes, and has them do everything that there is. Each step is judged by what the programs print.
+//
+// With -sabotage STEP it breaks the world before that step, which must then fail: a demonstration that cannot fail shows nothing.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+func main() {
+	bin := flag.String("bin", "bin", "folder of the programs")
+	dir := flag.String("world", "demo-world", "folder that is made anew for the trial world")
+	sabotage := flag.String("sabotage", "", "break the world before this step")
+	list := flag.Bool("list", false, "print the names of the steps")
+	flag.Parse()
+	if *list {
+		for _, s := range steps {
+			fmt.Println(s.name)
+		}
+		return
+	}
+	if err := demonstrate(*bin, *dir, *sabotage); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// demonstrate runs all steps, and stops at the first that fails, naming it.
+func demonstrate(bin, dir, sabotage string) error {
+	w := &world{bin: bin, dir: dir}
+	defer w.end()
+	known := sabotage == ""
+	began := time.Now()
+	for _, s := range steps {
+		if s.name == sabotage {
+			known = true
+			if err := s.sabotage(w); err != nil {
+				return fmt.Errorf("sabotage of %q: %w", s.name, err)
+			}
+		}
+		stepBegan := time.Now()
+		if err := s.do(w); err != nil {
+			return fmt.Errorf("step %q failed: %w", s.name, err)
+		}
+		fmt.Printf("  ok  %-12s %s (%.1f s)\n", s.name, s.shows, time.Since(stepBegan).Seconds())
+	}
+	if !known {
+		return fmt.Errorf("no step is called %q", sabotage)
+	}
+	fmt.Printf("\nAll of it works (%.1f s). To chat by hand, one line in each of three terminals:\n\n%s\n", time.Since(began).Seconds(), w.byHand())
+	return nil
+}
+
+// world is the trial world and the programs at work in it.
+type world struct {
+	bin, dir string
+	address  string // of the relay
+	serial   map[string]string
+	relay    *program
+	people   map[string]*program
+}
+
+func (w *world) program(name string) string { return filepath.Join(w.bin, name) }
+
+func (w *world) end() {
+	for _, p := range w.people {
+		p.kill()
+	}
+	if w.relay != nil {
+		w.relay.kill()
+	}
+}
+
+func (w *world) chatArgs(name string) []string {
+	return []string{"chat", w.address, "--card", "soft:" + filepath.Join(w.dir, name+".card") + "?pin-value=1234",
+		"--trust", filepath.Join(w.dir, "trust"), "--revocation", "off"}
+}
+
+// byHand is what to paste for chatting without this program.
+func (w *world) byHand() string {
+	const address = "127.0.0.1:7443"
+	hand := func(name string) string {
+		w := &world{bin: w.bin, dir: w.dir, address: address}
+		return w.program("peer") + " " + strings.ReplaceAll(strings.Join(w.chatArgs(name), " "), "?pin-value=1234", "")
+	}
+	return fmt.Sprintf("  %s serve --config %s\n  %s\n  %s\n\nThe PIN of these trial cards is 1234. Type list, connect#ID, send##ID##TEXT.",
+		w.program("relay"), filepath.Join(w.dir, "hand", "relay.toml"), hand("alice"), hand("bruno"))
+}
+
+// login starts somebody's program and waits until the session is open.
+func (w *world) login(name string) error {
+	p, err := start(name, w.program("peer"), append(w.chatArgs(name), "--json")...)
+	if err != nil {
+		return err
+	}
+	if old := w.people[name]; old != nil {
+		old.kill()
+	}
+	w.people[name] = p
+	_, err = p.event("session", "state", "open", "signing", "card")
+	return err
+}
+
+// idOf asks a person's program for the id of another, by name.
+func (w *world) idOf(person, other string) (string, event, error) {
+	p := w.people[person]
+	if err := p.say("list"); err != nil {
+		return "", nil, err
+	}
+	e, err := p.event("peers")
+	if err != nil {
+		return "", nil, err
+	}
+	list, _ := e["peers"].([]any)
+	for _, item := range list {
+		if m, _ := item.(map[string]any); strings.HasPrefix(fmt.Sprint(m["name"]), other) {
+			return fmt.Sprint(m["id"]), m, nil
+		}
+	}
+	return "", nil, fmt.Errorf("%s's list does not show %s: %v", person, other, e)
+}
+
+var errJudged = errors.New("that is not what should have been printed")
