@@ -1,0 +1,646 @@
+"""Decodes and checks the vectors in vectors/ from the text of docs/protocol.md alone.
+
+Usage: python3 wire/testdata/decode.py [FILES...]     without files: every vector beside this program
+
+A second reading of the protocol. It shares no code with the implementation and must be written from the text only, so that
+what the two disagree on is a fault of one of them or of the text. Section numbers are those of docs/protocol.md; the format
+of the files is in vectors/README.md. Exit status 0 when everything agrees, 1 with one line for each disagreement.
+"""
+
+import hashlib
+import hmac
+import pathlib
+import re
+import sys
+
+# ---------------------------------------------------------------- reading and writing (section 2.1)
+
+class Refused(Exception):
+    """The bytes are refused with a code of section 11. `why` is one of the words that REASONS expects."""
+
+    def __init__(self, why, detail, code="malformed"):
+        super().__init__(f"{code}, {why}: {detail}")
+        self.why, self.code = why, code
+
+def need(condition, why, detail, code="malformed"):
+    if not condition:
+        raise Refused(why, detail, code)
+
+def u(size, value):
+    return value.to_bytes(size, "big")
+
+def varint(value):
+    """RFC 9000 section 16, always the shortest form."""
+    for prefix, size in enumerate((1, 2, 4, 8)):
+        if value < 1 << (8 * size - 2):
+            return u(size, value | prefix << (8 * size - 2))
+    raise ValueError("too large for a varint")
+
+def opaque8(data):
+    return u(1, len(data)) + data
+
+def opaque16(data):
+    return u(2, len(data)) + data
+
+def len32(data):
+    return u(4, len(data)) + data
+
+class Reader:
+    """Reads the primitive encodings, and keeps each value with the writer that must give its bytes again."""
+
+    def __init__(self, data):
+        self.data, self.at, self.items = data, 0, []
+
+    def take(self, size, what):
+        need(size <= len(self.data) - self.at, "cut", what)
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def keep(self, value, writer):
+        self.items.append((value, writer))
+        return value
+
+    def number(self, size, what, among=None, why="range"):
+        value = int.from_bytes(self.take(size, what), "big")
+        need(among is None or value in among, why, f"{what} is {value}")
+        return self.keep(value, lambda v: u(size, v))
+
+    def flag(self, what):
+        return self.number(1, what, (0, 1), "flag")
+
+    def varint(self, what, among=None):
+        first = self.take(1, what)
+        raw = first + self.take((1 << (first[0] >> 6)) - 1, what)
+        value = int.from_bytes(raw, "big") & (1 << (8 * len(raw) - 2)) - 1
+        need(varint(value) == raw, "varint", what)
+        need(among is None or value in among, "range", f"{what} is {value}")
+        return self.keep(value, varint)
+
+    def fixed(self, size, what):
+        return self.keep(self.take(size, what), bytes)
+
+    def opaque(self, width, what, low=0, high=65535):
+        size = int.from_bytes(self.take(width, what), "big")
+        need(low <= size <= high, "range", f"{what} of {size} bytes")
+        return self.keep(self.take(size, what), {1: opaque8, 2: opaque16}[width])
+
+    def text(self, width, what, high=65535):
+        value = self.opaque(width, what, 0, high)
+        need(not any(c < " " or "\x7f" <= c <= "\x9f" for c in utf8(value, what)), "text", f"control character in {what}")
+        return value
+
+    def rest(self, what, low=0, high=None):
+        size = len(self.data) - self.at
+        need(low <= size and (high is None or size <= high), "range", f"{what} of {size} bytes")
+        return self.keep(self.take(size, what), bytes)
+
+    def end(self):
+        need(self.at == len(self.data), "trailing", f"{len(self.data) - self.at} bytes")
+
+    def encoded(self, first=0):
+        return b"".join(writer(value) for value, writer in self.items[first:])
+
+def utf8(data, what):
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("text", f"{what} is not UTF-8") from None
+
+def ascending(values, what):
+    """Sorted, and each once."""
+    need(all(a < b for a, b in zip(values, values[1:])), "order", what)
+    return values
+
+# ---------------------------------------------------------------- structures, one function each
+
+def bare_varint(r):  # 2.1
+    r.varint("value")
+
+def frame(r):  # 2.3
+    r.number(1, "type", range(0x01, 0x0D), "unknown")
+    size = r.varint("length")
+    need(size <= 65536, "limit", f"body of {size} bytes", "limit-exceeded")  # before the body is there
+    r.items.pop()  # the length is no field of its own: it is written with the body
+    r.keep(r.take(size, "body"), lambda body: varint(len(body)) + body)
+
+def suites(r, low=1, high=16):  # 3.1
+    return ascending([r.number(2, "suite") for _ in range(r.number(1, "suites", range(low, high + 1)))], "suites")
+
+def share(r):  # 3.1
+    return r.number(2, "group"), r.opaque(2, "share")
+
+def chain(r):  # 3.3
+    return [r.opaque(2, "certificate", 1, 8192) for _ in range(r.number(1, "chain", range(1, 6)))]
+
+def staples(r):  # 3.3
+    return [r.opaque(2, "staple", 0, 4096) for _ in range(r.number(1, "staples", range(6)))]
+
+def carried_delegation(r):  # 3.3: the statement, or nothing
+    if not r.flag("delegation"):
+        return b""
+    statement = r.opaque(2, "delegation")
+    whole(delegation, statement)
+    seal(r)
+    return statement
+
+def limits(r):  # 3.3, 3.6
+    r.number(8, "messages")
+    r.number(4, "seconds")
+
+def handshake_message(r):  # section 10
+    need(len(r.data) <= 61440, "limit", "handshake message", "limit-exceeded")
+
+def hello(r):  # 3.3
+    handshake_message(r)
+    ascending([r.number(2, "version") for _ in range(r.number(1, "versions", range(1, 9)))], "versions")
+    kind = r.number(1, "kind", range(1, 5), "unknown")
+    suites(r)
+    shares = [share(r) for _ in range(r.number(1, "shares", range(1, 5)))]
+    ascending([group for group, _ in shares], "shares")
+    r.fixed(32, "nonce")
+    certificates = chain(r)
+    staples(r)
+    delegated = carried_delegation(r)
+    limits(r)
+    context = r.rest("context")
+    if kind in (1, 2):  # those of rekeying are not used yet (section 9)
+        whole({1: hop_context, 2: conversation_context}[kind], context)
+    return {"kind": kind, "leaf": certificates[0], "delegation": delegated}
+
+def answer(r):  # 3.4
+    handshake_message(r)
+    r.number(2, "version")
+    suites(r)
+    suite = r.number(2, "suite")
+    share(r)
+    r.fixed(32, "nonce")
+    certificates = chain(r)
+    staples(r)
+    return {"suite": suite, "leaf": certificates[0], "delegation": carried_delegation(r)}
+
+def proof(r):  # 3.5; the length of the mac is the suite's affair, which a proof does not name
+    handshake_message(r)
+    return {"seal": seal(r), "delegation": carried_delegation(r), "mac": r.opaque(1, "mac")}
+
+def accept(r):  # 3.6
+    handshake_message(r)
+    return {"parameters": r.opaque(2, "parameters"), "seal": seal(r), "mac": r.opaque(1, "mac")}
+
+def hop_parameters(r):  # 3.6
+    r.fixed(16, "session id")
+    limits(r)
+    level(r)
+    r.text(1, "display name", 200)
+
+def conversation_parameters(r):  # 3.6
+    limits(r)
+
+def hop_context(r):  # 3.2
+    r.fixed(32, "channel binding")
+    r.text(1, "name", 200)
+
+def conversation_context(r):  # 3.2
+    r.fixed(16, "conversation id")
+    identity(r)
+    identity(r)
+
+def identity(r):  # 7.1
+    return r.text(1, "identity", 200)
+
+def level(r):  # 7.1
+    r.number(2, "rank")
+    names = []
+    for _ in range(r.number(1, "compartments", range(17))):
+        names.append(r.opaque(1, "compartment", 1, 32))
+        need(re.fullmatch(rb"[a-z0-9-]+", names[-1]), "text", "compartment")
+    ascending(names, "compartments")
+
+def leaves_of(r):  # 4.2
+    leaves = r.number(4, "leaves")
+    need(leaves in [1 << n for n in range(17)], "range", f"{leaves} leaves")
+    return leaves
+
+def place_in_tree(r, leaves):  # 4.3, 5.6
+    r.number(4, "index", range(leaves))
+    r.fixed(16, "salt")
+    for _ in range(leaves.bit_length() - 1):
+        r.fixed(32, "path")
+
+def seal(r):  # 4.3; as encoded
+    first = len(r.items)
+    r.number(2, "scheme")
+    r.opaque(2, "signature", 1, 1024)
+    r.number(8, "time")
+    place_in_tree(r, leaves_of(r))
+    return r.encoded(first)
+
+def seal_frame(r):  # 5.6
+    r.number(2, "scheme")
+    r.opaque(2, "signature", 1, 1024)
+    r.number(8, "time")
+    leaves = leaves_of(r)
+    for _ in range(r.varint("entries", range(1, 1025))):
+        place_in_tree(r, leaves)
+        head(r)
+
+def delegation(r):  # 4.5
+    r.fixed(32, "key")
+    purposes = r.number(2, "purposes")
+    need(not purposes & 1 << 4, "range", "a delegation that delegates")
+    r.number(8, "not after")
+    r.text(1, "deployment", 200)
+
+def header(r):  # 5.1; where its commitment stands, if it has one
+    r.varint("epoch")
+    r.varint("seq")
+    if r.number(1, "type", (1, 2, 3, 16), "unknown") != 16:
+        return None
+    level(r)
+    r.fixed(32, "commitment")
+    return slice(r.at - 32, r.at)
+
+def envelope(r):  # 5.1
+    header(r)
+    size = r.at
+    r.rest("ciphertext", 16)
+    return r.data[:size], r.data[size:]
+
+def content(r):  # 5.4
+    r.fixed(32, "parties")
+    r.fixed(16, "id")
+    r.number(8, "time")
+    kind = r.number(1, "type", (1, 2, 3), "unknown")
+    if kind == 1:  # any UTF-8: this is no text8 or text16
+        r.varint("number")
+        utf8(r.rest("text", 1, 61000), "text")
+    elif kind == 2:
+        r.fixed(32, "machine hash")
+        r.text(2, "description", 1024)
+
+def head(r):  # 5.5
+    r.fixed(32, "channel")
+    r.varint("lane")
+    r.number(1, "role", (1, 2), "unknown")
+    for _ in range(r.flag("flags") + 1):  # mine when the flag is set, then yours
+        r.varint("epoch")
+        r.varint("count")
+        r.fixed(32, "T")
+
+def machine(r):  # 7.5
+    r.fixed(32, "machine hash")
+    r.fixed(32, "MAC")
+
+def probe(r):  # 2.3
+    r.fixed(8, "nonce")
+
+def waiting(r):  # 2.3
+    r.number(1, "what for", (1, 2))
+
+def peers_entry(r):  # 7.2
+    r.number(4, "id")
+    r.text(1, "name", 200)
+    identity(r)
+    r.fixed(32, "certificate")
+    level(r)
+    suites(r)
+    r.flag("may write")
+
+def control(r):  # 7.2, 7.3
+    kind = r.number(1, "kind", range(0x01, 0x0D), "unknown")
+    if kind in (0x01, 0x02, 0x03, 0x04, 0x05, 0x07, 0x08, 0x0A):
+        r.varint("req")
+    if kind in (0x04, 0x06, 0x07, 0x09, 0x0A):
+        r.fixed(16, "conversation id")
+    if kind == 0x02:  # peers
+        r.flag("more")
+        for _ in range(r.varint("entries", range(65))):
+            peers_entry(r)
+    elif kind == 0x03:  # connect
+        r.number(4, "id")
+        suites(r)
+    elif kind == 0x05:  # refused
+        code = r.number(2, "code")
+        suites(r, 1, 16) if code == 6 else suites(r, 0, 0)
+    elif kind == 0x06:  # open
+        r.number(1, "role", (1, 2), "unknown")
+        r.flag("may write")
+        r.flag("other may write")
+        peers_entry(r)
+    elif kind in (0x07, 0x09):  # disconnect, closed
+        r.number(2, "code")
+    elif kind == 0x0A:  # write-request
+        level(r)
+    elif kind == 0x0C:  # going-away
+        r.number(2, "seconds")
+
+STRUCTURES = {
+    "varint": bare_varint, "frame": frame, "hello": hello, "answer": answer, "proof": proof, "accept": accept,
+    "hop-parameters": hop_parameters, "conversation-parameters": conversation_parameters, "hop-context": hop_context,
+    "conversation-context": conversation_context, "seal": seal, "delegation": delegation, "envelope": envelope,
+    "content": content, "head": head, "seal-frame": seal_frame, "machine": machine, "probe": probe, "waiting": waiting,
+    "control": control,
+}
+
+def whole(structure, data):
+    """Reads a structure that must fill the data, which must be what its values encode to."""
+    r = Reader(data)
+    value = structure(r)
+    r.end()
+    if r.encoded() != data:
+        raise AssertionError("encoding what was read gives other bytes")
+    return value
+
+# ---------------------------------------------------------------- derived values
+
+def H(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+KINDS = {1: b"hop", 2: b"conversation", 3: b"hop rekey", 4: b"conversation rekey"}  # 3.2
+SUITES = {1: ("sha384", 32), 2: ("sha256", 32), 3: ("sha256", 32), 4: ("sha256", 32), 5: ("sha256", 16)}  # 3.1: hash, key
+
+def transcript_hashes(v):  # 3.7, 3.9
+    h, a = whole(hello, v.one("hello")), whole(answer, v.one("answer"))
+    p, c = whole(proof, v.one("proof")), whole(accept, v.one("accept"))
+    name, kind = SUITES[a["suite"]][0], KINDS[h["kind"]]
+
+    def digest(role, *parts):
+        return hashlib.new(name, b"sinete/1 " + kind + b" " + role + b"\0" + b"".join(map(len32, parts))).digest()
+
+    th2 = digest(b"initiator", v.one("hello"), v.one("answer"))
+    th3 = digest(b"responder", th2, v.one("proof"), c["parameters"])
+    th = digest(b"channel", th3, c["seal"], c["mac"])
+    if len(p["mac"]) != len(th) or len(c["mac"]) != len(th):
+        raise AssertionError("a mac that is not as long as the suite's hash")
+    if h["kind"] == 2:
+        whole(conversation_parameters, c["parameters"])
+    mac_i = b"".join(map(len32, (th2, h["leaf"], p["seal"], p["delegation"] or h["delegation"])))
+    mac_r = b"".join(map(len32, (th3, a["leaf"], c["seal"], a["delegation"])))
+    return [("th2", th2), ("th3", th3), ("th", th), ("channel-id", H(th)),
+            ("mac-input-of-proof", mac_i), ("mac-input-of-accept", mac_r)]
+
+def signer(certificate, statement):  # 4.1
+    return H(b"sinete/1 signer\0", len32(certificate), len32(statement))
+
+def signer_of(v):
+    if v.one("delegation"):
+        whole(delegation, v.one("delegation"))
+    return [("signer", signer(v.one("certificate"), v.one("delegation")))]
+
+def seal_input(v):  # 4.1
+    signed = b"\x20" * 64 + b"sinete/1 seal\0" + v.fixed("signer", 32) + u(8, v.number("time"))
+    signed += u(4, v.number("leaves")) + v.fixed("root", 32)
+    if len(signed) != 154:
+        raise AssertionError(f"{len(signed)} bytes to sign")
+    return [("signed", signed)]
+
+def leaf(purpose, salt, statement):  # 4.2
+    return H(b"\0", u(1, purpose), salt, H(statement))
+
+def node(left, right):  # 4.2
+    return H(b"\1", left, right)
+
+def root_from(value, index, path):  # 4.3
+    for height, sibling in enumerate(path):
+        value = node(sibling, value) if index >> height & 1 else node(value, sibling)
+    return value
+
+def tree(v):  # 4.2, 4.3
+    leaves = [leaf(int.from_bytes(p, "big"), s, t) for p, s, t in zip(v["purpose"], v["salt"], v["statement"])]
+    rows = [leaves + v["padding"]]
+    if len(rows[0]) & len(rows[0]) - 1:
+        raise AssertionError("leaves and padding are no power of two")
+    while len(rows[-1]) > 1:
+        rows.append([node(*rows[-1][i : i + 2]) for i in range(0, len(rows[-1]), 2)])
+    root = rows[-1][0]
+    paths = [[row[i >> height ^ 1] for height, row in enumerate(rows[:-1])] for i in range(len(leaves))]
+    if any(root_from(value, i, paths[i]) != root for i, value in enumerate(leaves)):
+        raise AssertionError("a path does not lead to the root")
+    return [("leaf", x) for x in leaves] + [("path", b"".join(x)) for x in paths] + [("root", root)]
+
+def place(v):  # 3.9: lane and direction, as in 5.1, 5.4 and 5.5
+    return u(8, v.number("lane")) + u(1, v.number("direction"))
+
+def inner_digest(data):  # 5.5
+    head_of, ciphertext = whole(envelope, data)
+    return H(head_of, H(ciphertext))
+
+def digests(v):  # 5.1, 5.5
+    inner = v.one("inner-envelope")
+    for name in ("header-around", "header-of-other"):
+        whole(header, v.one(name))
+    return [("associated-data", v.fixed("channel", 32) + place(v) + whole(envelope, inner)[0]),
+            ("inner-digest", inner_digest(inner)),
+            ("digest-around", H(v.one("header-around"), inner_digest(inner))),
+            ("digest-of-other", H(v.one("header-of-other"), H(v.one("payload-of-other"))))]
+
+def first_transcript(th, lane_and_direction, last=0, t=bytes(32)):  # 5.5
+    return H(b"sinete/1 lane\0", opaque8(th), lane_and_direction, u(8, last), t)
+
+def transcript(v):  # 5.5
+    values = [first_transcript(v.one("th"), place(v), v.number("last"), v.fixed("t", 32))]
+    for data in v["inner-envelope"]:
+        values.append(H(values[-1], inner_digest(data)))
+    return [("transcript", x) for x in values]
+
+def parties(v):  # 5.4
+    return [("parties", H(b"sinete/1 parties\0", opaque8(v.one("author")), H(v.one("author-spki")),
+                          opaque8(v.one("recipient")), H(v.one("recipient-spki"))))]
+
+def commitment(v):  # 5.4
+    r = Reader(v.one("header-without-commitment") + bytes(32))  # what it is cut from must be a header
+    cut_out = header(r)
+    r.end()
+    if cut_out is None:
+        raise AssertionError("a header that has no commitment")
+    whole(content, v.one("content"))
+    said = v.fixed("channel", 32) + place(v) + v.one("header-without-commitment") + v.one("content")
+    return [("commitment", hmac.digest(v.fixed("opening-key", 32), said, "sha256"))]
+
+def machine_hash(v):  # 7.5
+    return [("machine-hash", H(b"sinete/1 machine\0", opaque8(v.one("own")), opaque8(v.one("other")), len32(v.one("facts"))))]
+
+def receipt(v):  # 6, 5.5, 4.2
+    th, role = v.one("th"), v.number("role")
+
+    def part(direction, of):
+        t = first_transcript(th, u(8, v.number("lane")) + u(1, direction))
+        for digest in of:
+            t = H(t, digest)
+        return varint(v.number("epoch")) + varint(len(of)) + t
+
+    statement = H(th) + varint(v.number("lane")) + u(1, role) + u(1, v.number("flags"))
+    if v.number("flags") & 1:
+        statement += part(role, v["my-digest"])  # the initiator, role 1, sends in direction 1
+    statement += part(3 - role, v["your-digest"])
+    whole(head, statement)
+    return [("statement", statement), ("leaf", leaf(3, v.fixed("salt", 16), statement))]
+
+# What goes in, as the names in their order, and what computes the rest.
+COMPUTED = {
+    "transcript-hashes": ("hello answer proof accept ", transcript_hashes),
+    "signer": ("certificate delegation ", signer_of),
+    "seal-input": ("signer time leaves root ", seal_input),
+    "tree": ("(purpose salt statement )+(padding )*", tree),
+    "digests": ("channel lane direction inner-envelope header-around header-of-other payload-of-other ", digests),
+    "transcript": ("th lane direction last t (inner-envelope )*", transcript),
+    "parties": ("author author-spki recipient recipient-spki ", parties),
+    "commitment": ("opening-key channel lane direction header-without-commitment content ", commitment),
+    "machine-hash": ("own other facts ", machine_hash),
+    "receipt": ("th lane role flags epoch (my-digest )*(your-digest )*salt ", receipt),
+}
+
+# ---------------------------------------------------------------- key schedule (3.9) and ratchet (5.3); no vector has them yet
+
+def extract(name, salt, secret):  # RFC 5869
+    return hmac.digest(salt, secret, name)
+
+def expand(name, secret, info, size):  # RFC 5869
+    out = block = b""
+    for i in range(-(-size // hashlib.new(name).digest_size)):
+        block = hmac.digest(secret, block + info + u(1, i + 1), name)
+        out += block
+    return out[:size]
+
+def expand_label(name, secret, label, context, size):  # 3.9
+    return expand(name, secret, u(2, size) + opaque8(b"sinete/1 " + label) + opaque8(context), size)
+
+def key_schedule(suite, shared, th2, th, salt=None):  # 3.9
+    name, key_size = SUITES[suite]
+    size = hashlib.new(name).digest_size
+    prk = extract(name, bytes(size) if salt is None else salt, shared)
+    labels = {"mac i": (th2, size), "mac r": (th2, size), "parameters key": (th2, key_size), "parameters iv": (th2, 12),
+              "chain": (th, size), "lanes": (th, size)}
+    return {"PRK": prk} | {x: expand_label(name, prk, x.encode(), *labels[x]) for x in labels}
+
+def hop_lane(suite, lanes, lane, direction):  # 3.9: key, iv
+    name, key_size = SUITES[suite]
+    where = u(8, lane) + u(1, direction)
+    return expand_label(name, lanes, b"lane key", where, key_size), expand_label(name, lanes, b"lane iv", where, 12)
+
+def conversation_lane(suite, prk, th, lane, direction):  # 3.9: ratchet(0), iv
+    name = SUITES[suite][0]
+    where = opaque8(th) + u(8, lane) + u(1, direction)
+    return expand_label(name, prk, b"lane ratchet", where, 32), expand_label(name, prk, b"lane iv", where, 12)
+
+def nonce(iv, seq):  # 5.1
+    return iv[:4] + u(8, int.from_bytes(iv[4:], "big") ^ seq)
+
+def ratchet(value):  # 5.3: ratchet(n+1), key(n), opening key(n)
+    out = expand("sha256", value, b"sinete/1 ratchet", 96)
+    return out[:32], out[32:64], out[64:]
+
+def machine_mac(suite, prk, th, direction, value):  # 7.5
+    return hmac.digest(expand_label(SUITES[suite][0], prk, b"machine", th + u(1, direction), 32), value, "sha256")
+
+# ---------------------------------------------------------------- vectors
+
+# Why a vector must be refused, by what its comment says: the first line that fits. One that none fits is only refused.
+REASONS = [(re.compile(words), why) for words, why in (
+    (r"trailing|too-low|path-too-long|with-unflagged|^9-bytes", "trailing"),
+    (r"longer-than-needed|-in-\d$", "varint"),
+    (r"cut|length-too-high|count-too-high|path-too-short|than-(its|their)-bytes|without-flagged|^7-bytes|^empty$", "cut"),
+    (r"unsorted|twice", "order"),
+    (r"character|utf-8|surrogate|upper-case", "text"),
+    (r"flags?-\d|more-2|write-2", "flag"),
+    (r"(type|kind|role)-\d", "unknown"),
+    (r"body-too-long", "limit"),
+    (r"\bno-|empty|without-suite|with-suites|leaves-\d|index-beyond|delegates|ciphertext-of-15|^\d$", "range"),
+)]
+
+class Vector:
+    """One file: expect, kind, comment, and fields as (name, bytes) in their order."""
+
+    def __init__(self, path):
+        text = path.read_bytes().decode("utf-8")
+        lines = [re.fullmatch(r"([^:\n]+):(?: ([^\n]+))?\n", line) for line in re.findall(r"[^\n]*\n|[^\n]+$", text)]
+        if not all(lines) or [line[1] for line in lines[:3]] != ["expect", "kind", "comment"]:
+            raise AssertionError("not in the format of a vector")
+        self.expect, self.kind, self.comment = (line[2] or "" for line in lines[:3])
+        if not all(re.fullmatch("(?:[0-9a-f]{2})*", line[2] or "") for line in lines[3:]):
+            raise AssertionError("a value that is not lower-case hexadecimal")
+        self.fields = [(line[1], bytes.fromhex(line[2] or "")) for line in lines[3:]]
+
+    def __getitem__(self, name):
+        return [value for of, value in self.fields if of == name]
+
+    def one(self, name):
+        (value,) = self[name]
+        return value
+
+    def fixed(self, name, size):
+        if len(self.one(name)) != size:
+            raise AssertionError(f"{name} is not {size} bytes long")
+        return self.one(name)
+
+    def number(self, name):
+        return int.from_bytes(self.fixed(name, 8), "big")
+
+def compare(got, expected):
+    if len(got) != len(expected):
+        raise AssertionError(f"{len(got)} values, and the vector has {len(expected)}")
+    for value, (name, wanted) in zip(got, expected):
+        if value != wanted:
+            raise AssertionError(f"{name} is {value.hex()}, and the vector has {wanted.hex()}")
+
+def check_structure(v):
+    if not v.fields or v.fields[0][0] != "bytes":
+        raise AssertionError("no bytes")
+    data = v.fields[0][1]
+    r = Reader(data)
+    try:
+        STRUCTURES[v.kind](r)
+        r.end()
+    except Refused as refused:
+        if refused.code != v.expect:
+            raise AssertionError(f"refused: {refused}") from None
+        if len(v.fields) != 1:
+            raise AssertionError("fields of bytes that are refused") from None
+        expected = next((why for words, why in REASONS if words.search(v.comment)), refused.why)
+        if refused.why != expected:
+            raise AssertionError(f"refused for another reason than {expected}: {refused}") from None
+        return
+    if v.expect != "ok":
+        raise AssertionError("accepted")
+    if r.encoded() != data:
+        raise AssertionError("encoding what was read gives other bytes")
+    compare([u(8, x) if isinstance(x, int) else x for x, _ in r.items], v.fields[1:])
+
+def check_computed(v):
+    pattern, compute = COMPUTED[v.kind]
+    names = re.match(pattern, "".join(name + " " for name, _ in v.fields))
+    if v.expect != "ok" or not names:
+        raise AssertionError("not the fields of its kind")
+    got, expected = compute(v), v.fields[names[0].count(" ") :]
+    if [name for name, _ in got] != [name for name, _ in expected]:
+        raise AssertionError("not the fields of its kind")
+    compare([value for _, value in got], expected)
+
+def check(path):
+    """Checks one file, and gives its kind."""
+    v = Vector(path)
+    if v.expect not in ("ok", "malformed", "limit-exceeded"):
+        raise AssertionError(f"expects {v.expect}")
+    if v.kind in STRUCTURES:
+        check_structure(v)
+    elif v.kind in COMPUTED:
+        check_computed(v)
+    else:
+        raise AssertionError(f"unknown kind {v.kind}")
+    return v.kind
+
+def main(arguments):
+    paths = [pathlib.Path(x) for x in arguments] or sorted((pathlib.Path(__file__).parent / "vectors").glob("*.txt"))
+    counts, wrong = dict.fromkeys([*STRUCTURES, *COMPUTED], 0), 0
+    for path in paths:
+        try:
+            counts[check(path)] += 1
+        except Exception as error:  # one line a disagreement, whatever it is
+            wrong += 1
+            print(f"{path.name}: {type(error).__name__}: {error}")
+    for kind, count in counts.items():
+        print(f"{count:5} {kind}")
+    print(f"{len(paths)} vectors, {len(paths) - wrong} agree, {wrong} do not")
+    return 0 if paths and not wrong else 1
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
