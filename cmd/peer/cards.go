@@ -1,0 +1,75 @@
+package main
+
+import (
+	"time"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+)
+
+type cardsCommand struct {
+	Module []string `placeholder:"SO" sep:"none" help:"PKCS#11 module to look at. May be repeated. Default: the well-known ones that are installed, or $$SINETE_PKCS11_MODULE."`
+	JSON   bool     `name:"json" help:"One JSON object a line instead of text."`
+}
+
+// Help is what peer cards --help shows below its first line.
+func (*cardsCommand) Help() string { return aboutCards }
+
+// run shows what could be read even where something could not. The status is 1 where no card is usable.
+func (c *cardsCommand) run(p *program) int {
+	screen := p.screen(c.JSON)
+	tokens, err := p.listTokens(c.Module)
+	if len(tokens) == 0 {
+		if err == nil {
+			err = &pkcs11card.NotFoundError{URI: "pkcs11:", Reason: noReader}
+		}
+		t := explain(err)
+		screen.show(errorEvent(t))
+		return t.status
+	}
+	readers, usable := readersOf(tokens)
+	for _, r := range readers {
+		screen.show(r)
+	}
+	if err != nil {
+		t := explain(err)
+		screen.show(warningEvent{Code: t.code, Text: t.text()})
+	}
+	switch {
+	case usable == 0:
+		t := explain(&pkcs11card.NotFoundError{URI: "pkcs11:", Reason: noneUsable})
+		screen.show(errorEvent(t))
+		return t.status
+	case usable > 1:
+		screen.show(noticeEvent{severalUsable})
+	}
+	return statusDone
+}
+
+// readersOf describes what was found, and counts the certificates that peer chat would take. One that several modules show is
+// one, in the first of them.
+func readersOf(tokens []pkcs11card.Token) (readers []readerEvent, usable int) {
+	seen := map[string]string{} // module by certificate
+	var chosen *certificateEntry
+	for _, t := range tokens {
+		r := readerEvent{Module: t.Module, Reader: t.Reader, Present: t.Present, Token: t.Label, Serial: t.Serial,
+			Certificates: make([]certificateEntry, 0, len(t.Certificates))}
+		for _, cert := range t.Certificates {
+			e := certificateEntry{URI: cert.URI, Name: cardauth.DisplayName(cert.Certificate), Label: cert.Label,
+				NotAfter: cert.NotAfter.UTC().Format(time.RFC3339), Usable: cert.Refuse == "", Reason: cert.Refuse, authority: cert.IsCA}
+			r.Certificates = append(r.Certificates, e)
+			module, again := seen[string(cert.Raw)]
+			if !e.Usable || again && module != t.Module {
+				continue
+			}
+			seen[string(cert.Raw)] = t.Module
+			usable++
+			chosen = &r.Certificates[len(r.Certificates)-1]
+		}
+		readers = append(readers, r)
+	}
+	if usable == 1 {
+		chosen.Chosen = true
+	}
+	return readers, usable
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/peer"
+	"sinete/wire"
+)
+
+type chatCommand struct {
+	Relay      string   `arg:"" help:"The relay, as HOST:PORT."`
+	Card       string   `placeholder:"CARD" help:"soft:PATH or a PKCS#11 URI (pkcs11:token=...). Default: the one card that is there."`
+	Trust      string   `placeholder:"DIR" help:"Folder with the certificates (*.pem) of the cards' and the relay's authorities up to the root. Default: sinete/trust in your configuration folder."`
+	RelayName  string   `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
+	Suite      []string `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
+	Sign       string   `enum:"auto,card,delegated" default:"auto" help:"Who seals: the card each time, or a key that the card delegates to at login (${enum}). Default: ${default}."`
+	Revocation string   `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}). Only off works so far, which accepts revoked cards: for trials only. Default: ${default}."`
+	JSON       bool     `name:"json" xor:"form" help:"One JSON object a line instead of text."`
+	Plain      bool     `xor:"form" help:"Plain lines, on a terminal too."`
+}
+
+// Help is what peer chat --help shows below its first line.
+func (*chatCommand) Help() string { return aboutChat }
+
+func (c *chatCommand) run(p *program) int {
+	screen := p.screen(c.JSON)
+	fail := func(err error) int {
+		t := explain(err)
+		screen.show(errorEvent(t))
+		return t.status
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return fail(err)
+	}
+	fmt.Fprintln(p.stderr, revocationOff)
+	if c.JSON {
+		screen.show(warningEvent{Code: "revocation-off", Text: revocationOff})
+	}
+
+	first, second, stop := p.interrupted()
+	defer stop()
+	in := newInput(p.stdin)
+	var talking atomic.Bool
+	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking)); err != nil {
+		return fail(err)
+	}
+	defer cfg.Card.Close()
+	if p.input {
+		screen.show(noticeEvent{loggingIn(c.Relay)})
+	}
+	s, err := p.logIn(first, cfg)
+	if err != nil {
+		return fail(err)
+	}
+	talking.Store(true)
+	return newChat(s, screen, cfg.Suites).run(first, second, in)
+}
+
+// logIn gives the card its time and the relay not for ever.
+func (p *program) logIn(ctx context.Context, cfg peer.Config) (session, error) {
+	ctx, cancel := context.WithTimeout(ctx, (wire.LoginSeconds+wire.CardSeconds)*time.Second)
+	defer cancel()
+	s, err := p.login(ctx, cfg)
+	if err != nil && context.Cause(ctx) == context.Canceled {
+		err = context.Canceled // rather than what that broke
+	}
+	return s, err
+}
+
+// config is all of a login but the card.
+func (c *chatCommand) config() (peer.Config, error) {
+	cfg := peer.Config{Relay: c.Relay, RelayName: c.RelayName, Sign: peer.Signing(c.Sign)}
+	if c.Revocation != "off" {
+		return cfg, revocationNotBuilt(c.Revocation)
+	}
+	_, port, err := net.SplitHostPort(c.Relay)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return cfg, &peer.AddressError{Address: c.Relay, Err: err}
+	}
+	for _, name := range c.Suite {
+		s, ok := wire.ParseSuite(name)
+		if !ok {
+			return cfg, unknownSuite(name)
+		}
+		cfg.Suites = append(cfg.Suites, s)
+	}
+	slices.Sort(cfg.Suites)
+	cfg.Suites = slices.Compact(cfg.Suites)
+	dir := c.Trust
+	if dir == "" {
+		home, err := os.UserConfigDir()
+		if err != nil {
+			return cfg, noTrustFolder(err)
+		}
+		dir = filepath.Join(home, "sinete", "trust")
+	}
+	anchors, intermediates, err := cardauth.LoadTrust(dir)
+	cfg.Policy = &cardauth.Policy{Anchors: anchors, Intermediates: intermediates, Revocation: cardauth.RevocationOff}
+	return cfg, err
+}
+
+// interrupted returns a context that the first interrupt ends and one that the second ends.
+func (p *program) interrupted() (first, second context.Context, stop func()) {
+	first, cancelFirst := context.WithCancel(context.Background())
+	second, cancelSecond := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	unsubscribe := func() {}
+	if p.interrupts != nil {
+		unsubscribe = p.interrupts(signals)
+	}
+	go func() {
+		for _, cancel := range []func(){cancelFirst, cancelSecond} {
+			select {
+			case <-signals:
+				cancel()
+			case <-second.Done():
+			}
+		}
+	}()
+	return first, second, func() {
+		unsubscribe()
+		cancelFirst()
+		cancelSecond()
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sinete/peer"
+	"sinete/wire"
+)
+
+func TestParseCommand(t *testing.T) {
+	for typed, want := range map[string]command{
+		"list":                             {word: "list"},
+		" connected ":                      {word: "connected"},
+		"disconnect":                       {word: "disconnect", all: true},
+		"disconnect#3":                     {word: "disconnect", who: "3"},
+		"connect# 2 ":                      {word: "connect", who: "2"},
+		"connect#BI1@a0":                   {word: "connect", who: "BI1@a0"},
+		"whois#Ana Gomes":                  {word: "whois", who: "Ana Gomes"},
+		"send##2##hello":                   {word: "send", who: "2", text: "hello"},
+		"send##2##a##b#c ":                 {word: "send", who: "2", text: "a##b#c "},
+		"send##2####":                      {word: "send", who: "2", text: "##"},
+		"connect#2##P256-AES128GCM-SHA256": {word: "connect", who: "2", with: []wire.Suite{wire.SuiteP256AES128GCM}},
+	} {
+		got, err := parseCommand(typed)
+		if err != nil {
+			t.Errorf("%q: %v", typed, err)
+		}
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(command{})); d != "" {
+			t.Errorf("%q: %s", typed, d)
+		}
+	}
+}
+
+func TestParseCommandRefuses(t *testing.T) {
+	for typed, want := range map[string]struct{ word, code string }{
+		"connect":                      {"connect", "bad-command"},
+		"connect#":                     {"connect", "bad-command"},
+		"connect#2##":                  {"connect", "suite-unsupported"},
+		"connect#2##ROT13":             {"connect", "suite-unsupported"},
+		"disconnect# ":                 {"disconnect", "bad-command"},
+		"send#2##x":                    {"send", "bad-command"},
+		"send##2":                      {"send", "bad-command"},
+		"send##2##":                    {"send", "bad-command"},
+		"send####x":                    {"send", "bad-command"},
+		"send hello":                   {"send hello", "unknown-command"},
+		"list#2":                       {"list", "bad-command"},
+		"history#2":                    {"history", "not-built"},
+		"file##2##x":                   {"file", "not-built"},
+		"dance#2":                      {"dance", "unknown-command"},
+		"#":                            {"", "unknown-command"},
+		strings.Repeat("é", 30):        {strings.Repeat("é", 20), "unknown-command"},
+		strings.Repeat("é", 30) + "#2": {strings.Repeat("é", 20), "unknown-command"},
+	} {
+		got, err := parseCommand(typed)
+		if err == nil {
+			t.Errorf("%q is taken as %+v", typed, got)
+			continue
+		}
+		if code := explain(err).code; code != want.code || got.word != want.word {
+			t.Errorf("%q: %q %s, want %q %s", typed, got.word, code, want.word, want.code)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	people := []peer.Person{{ID: 1, Name: "Ana", Identity: "BI1@a"}, {ID: 2, Name: "Rui", Identity: "BI2@a"}, {ID: 12, Name: "ana", Identity: "BI3@a"},
+		{ID: 13, Name: "2", Identity: "BI4@a"}}
+	for who, id := range map[string]uint32{"1": 1, "12": 12, "rui": 2, "BI3@a": 12, "2": 2} {
+		if p, err := find(people, who); err != nil || p.ID != id {
+			t.Errorf("%s is %d, %v", who, p.ID, err)
+		}
+	}
+	for who, code := range map[string]string{"Ana": "ambiguous-name", "3": "unknown-peer", "bi3@a": "unknown-peer", "": "unknown-peer"} {
+		if p, err := find(people, who); err == nil || explain(err).code != code {
+			t.Errorf("%q: %+v, %v", who, p, err)
+		}
+	}
+	if _, err := find(people, "Ana"); !strings.Contains(explain(err).text(), "1 (BI1@a), 12 (BI3@a)") {
+		t.Error(explain(err).text())
+	}
+}
+
+func TestInput(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	in := newInput(strings.NewReader("list\r\n\n" + long + long + "\nsend##1##" + long[:maxLine-10] + "\nlast"))
+	for i, want := range []line{{text: "list"}, {}, {text: long[:256], long: true}, {text: "send##1##" + long[:maxLine-10]}, {text: "last"}, {end: true}, {end: true}} {
+		got := <-in.ask()
+		in.took()
+		if got != want {
+			t.Errorf("line %d: %d bytes %.20q, long %v, end %v", i, len(got.text), got.text, got.long, got.end)
+		}
+	}
+}
+
+func TestSafe(t *testing.T) {
+	for s, want := range map[string]string{
+		"Olá, até amanhã! 你好 שלום": "Olá, até amanhã! 你好 שלום",
+		"a\x1b[2Jb\x07\r\n":        "a<U+001B>[2Jb<U+0007><U+000D><U+000A>",
+		"a\u202eb\u2066":           "a<U+202E>b<U+2066>",
+		"a\u200bb\u200d\ufeff":     "a<U+200B>b<U+200D><U+FEFF>",
+		"\u0085\u009b\u2028":       "<U+0085><U+009B><U+2028>",
+		"\u3164\u2800\u034f":       "<U+3164><U+2800><U+034F>",
+		"\U000e0041":               "<U+E0041>",
+		"a\tb\u00a0c":              "a b c",
+		"❤\ufe0f a\ufe0f\ufe0f":    "❤\ufe0f a<U+FE0F><U+FE0F>",
+		"e\u0301":                  "e\u0301",
+	} {
+		if got := safe(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+}

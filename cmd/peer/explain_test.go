@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"testing"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/seal"
+	"sinete/cardauth/softcard"
+	"sinete/peer"
+	"sinete/transport"
+	"sinete/wire"
+)
+
+func TestExplain(t *testing.T) {
+	certificate := func(n wire.Code) error { return &cardauth.CertificateError{Number: n, Reason: "because"} }
+	closed := func(n wire.Code) error { return &transport.CloseError{Number: n, Remote: true} }
+	for _, c := range []struct {
+		err    error
+		code   string
+		status int
+	}{
+		{&peer.OwnCertificateError{Err: certificate(wire.CodeCertificateExpired)}, "certificate-expired", 3},
+		{&peer.OwnCertificateError{Err: &cardauth.IdentityError{Reason: "none"}}, "certificate-invalid", 3},
+		{&transport.ServerCertificateError{Err: certificate(wire.CodeCertificateInvalid)}, "relay-untrusted", 3},
+		{certificate(wire.CodeCertificateExpired), "relay-untrusted", 3},
+		{&peer.AddressError{Address: "x", Err: &net.AddrError{Err: "missing port"}}, "relay-address", 2},
+		{&peer.AddressError{Address: "x:1", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host"}}}, "relay-unreachable", 1},
+		{&transport.UnreachableError{Addr: "127.0.0.1:1", Err: context.DeadlineExceeded}, "relay-unreachable", 1},
+		{&transport.RefusedError{Err: errors.New("full")}, "busy", 1},
+		{&transport.ProtocolError{Err: errors.New("alpn")}, "version-unsupported", 1},
+		{&transport.LostError{Err: errors.New("idle")}, "cut", 1},
+		{closed(wire.CodeCardInUse), "card-in-use", 3},
+		{closed(wire.CodeCertificateRevoked), "certificate-revoked", 3},
+		{closed(wire.CodeSuperseded), "superseded", 3},
+		{closed(wire.CodeBusy), "busy", 1},
+		{closed(wire.CodeBye), "going-away", 1},
+		{wire.Errorf(wire.CodeIntegrity, "a seal"), "integrity", 1},
+		{wire.Errorf(wire.CodeAuthenticationFailed, "a MAC"), "authentication-failed", 3},
+		{&cardauth.TrustError{Path: "d", Err: &fs.PathError{Op: "open", Path: "d", Err: fs.ErrNotExist}}, "trust-missing", 1},
+		{&cardauth.TrustError{Path: "d", Err: cardauth.ErrNoAnchors}, "trust-unusable", 1},
+		{&cardauth.PINError{Card: "c"}, "pin-wrong", 3},
+		{&cardauth.PINError{Card: "c", Locked: true}, "pin-locked", 3},
+		{&pkcs11card.NotFoundError{URI: "pkcs11:", Err: &pkcs11card.ModuleError{Err: errors.New("dlopen")}}, "no-card", 1},
+		{&pkcs11card.AmbiguousError{URIs: []string{"pkcs11:a", "pkcs11:b"}}, "card-ambiguous", 1},
+		{&pkcs11card.RemovedError{Card: "c", Err: &pkcs11card.ModuleError{Err: errors.New("gone")}}, "card-removed", 1},
+		{&pkcs11card.ModuleError{Err: errors.New("x")}, "card-module", 1},
+		{&pkcs11card.UnsupportedError{What: "no cgo"}, "card-unsupported", 1},
+		{&pkcs11card.URIError{Reason: "x"}, "card-name", 2},
+		{&softcard.FormatError{Path: "p", Reason: "x"}, "card-unreadable", 1},
+		{&fs.PathError{Op: "open", Path: "p", Err: fs.ErrNotExist}, "no-card", 1},
+		{&seal.SignError{Err: errors.New("x")}, "card-failed", 1},
+		{&seal.SignError{Err: pinEachTime("c")}, "pin-needed", 1},
+		{&peer.RefusedError{Number: wire.CodeFlowDenied}, "flow-denied", 3},
+		{&peer.RefusedError{Number: wire.CodeSuiteUnsupported, Suites: []wire.Suite{5}}, "suite-unsupported", 3},
+		{&peer.TooLargeError{Bytes: 70000}, "message-too-large", 1},
+		{context.Canceled, "interrupted", 1},
+		{context.DeadlineExceeded, "timeout", 1},
+		{errors.New("strange"), "internal", 1},
+	} {
+		for _, err := range []error{c.err, fmt.Errorf("around: %w", c.err)} {
+			got := explain(err)
+			if got.code != c.code || got.status != c.status {
+				t.Errorf("%v: %s, status %d; want %s, %d", err, got.code, got.status, c.code, c.status)
+			}
+			if got.what == "" || strings.HasSuffix(got.what, ".") || got.advice == "" && got.code != "interrupted" {
+				t.Errorf("%v: %+v", err, got)
+			}
+		}
+	}
+	if text := explain(&pkcs11card.AmbiguousError{URIs: []string{"pkcs11:a", "pkcs11:b"}}).text(); !strings.Contains(text, "pkcs11:a\npkcs11:b") {
+		t.Errorf("URIs are missing: %s", text)
+	}
+}
+
+// TestCodes: every code of the protocol has its words, and no other.
+func TestCodes(t *testing.T) {
+	n := wire.Code(0)
+	for ; !strings.HasPrefix(n.String(), "code-"); n++ {
+		w := codes[n.String()]
+		if w.what == "" || w.status == 0 {
+			t.Errorf("%v has no words or status", n)
+		}
+		if w.advice == "" && n != wire.CodeBye && n != wire.CodePeerLeft {
+			t.Errorf("%v has no advice", n)
+		}
+	}
+	if len(codes) != int(n) {
+		t.Errorf("%d codes have words, the protocol has %d", len(codes), n)
+	}
+	if got := ofCode(999); got.code != "code-999" || got.status != 1 {
+		t.Errorf("%+v", got)
+	}
+}

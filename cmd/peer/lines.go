@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"sync"
+)
+
+// lineScreen writes for people.
+type lineScreen struct {
+	mu       sync.Mutex
+	out, err io.Writer
+	colour   bool
+	hints    bool // after each command the commands are named
+}
+
+func newLines(p *program) *lineScreen {
+	return &lineScreen{out: p.stdout, err: p.stderr, colour: p.colour, hints: p.input && p.output}
+}
+
+// Escape sequences of the few colours.
+const (
+	plain  = ""
+	bold   = "\x1b[1m"
+	faint  = "\x1b[2m"
+	red    = "\x1b[31m"
+	yellow = "\x1b[33m"
+)
+
+func (s *lineScreen) show(e event) {
+	switch e := e.(type) {
+	case sessionEvent:
+		s.print(plain, sessionLine(e))
+	case peersEvent:
+		s.print(plain, peersLines(e)...)
+	case conversationEvent:
+		s.print(plain, conversationLines(e)...)
+	case messageEvent:
+		s.print(bold, messageLine(e))
+	case receiptEvent:
+		s.print(faint, receiptLine(e))
+	case connectedEvent:
+		s.print(plain, connectedLines(e)...)
+	case ciphersEvent:
+		s.print(plain, ciphersLines(e)...)
+	case menuEvent:
+		s.print(plain, menuLines(e)...)
+	case refusedEvent:
+		s.print(red, refusedLine(e))
+	case warningEvent:
+		s.print(yellow, warningLine(e))
+	case readerEvent:
+		s.print(plain, readerLines(e)...)
+	case noticeEvent:
+		s.print(faint, e.text)
+	case failureEvent:
+		s.write(s.err, plain, failureLines(e))
+	}
+}
+
+func (s *lineScreen) finished() {
+	if s.hints {
+		s.print(faint, menuLines(menuEvent{Commands: menu})...)
+	}
+}
+
+func (s *lineScreen) print(colour string, lines ...string) { s.write(s.out, colour, lines) }
+
+// write writes whole lines at once. Whatever stands in them has been made safe.
+func (s *lineScreen) write(w io.Writer, colour string, lines []string) {
+	if !s.colour {
+		colour = plain
+	}
+	var b bytes.Buffer
+	for _, l := range lines {
+		b.WriteString(colour)
+		b.WriteString(safe(l))
+		if colour != plain {
+			b.WriteString("\x1b[0m")
+		}
+		b.WriteByte('\n')
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = w.Write(b.Bytes()) // a reader that went away wants nothing more
+}
+
+// columns aligns cells, two blanks between them.
+func columns(rows [][]string) []string {
+	var widths []int
+	for _, r := range rows {
+		for i, cell := range r {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	var lines []string
+	for _, r := range rows {
+		var b strings.Builder
+		for i, cell := range r {
+			b.WriteString(cell)
+			b.WriteString(strings.Repeat(" ", widths[i]-len([]rune(cell))+2))
+		}
+		lines = append(lines, strings.TrimRight(b.String(), " "))
+	}
+	return lines
+}

@@ -1,0 +1,146 @@
+// Command peer is what a person talks with: it opens their card, logs in at a relay and takes commands, one a line
+// (peer chat); and it shows which cards are there (peer cards).
+//
+// Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/peer"
+)
+
+// Exit statuses.
+const (
+	statusDone    = 0
+	statusFailed  = 1
+	statusUsage   = 2
+	statusRefused = 3
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, thisTerminal()))
+}
+
+// terminal is what only a person who sits there gives; the zero value is a pipe.
+type terminal struct {
+	input  bool // somebody types the commands
+	output bool // somebody reads the answers
+	colour bool
+	// secret asks for a PIN without showing it; needed where input is set.
+	secret func(ctx context.Context, prompt string) (string, error)
+	// interrupts has SIGINT and SIGTERM sent to a channel until stop; nil: they are not for this program.
+	interrupts func(chan<- os.Signal) (stop func())
+}
+
+func thisTerminal() terminal {
+	t := terminal{
+		input: term.IsTerminal(int(os.Stdin.Fd())), output: term.IsTerminal(int(os.Stdout.Fd())), secret: askSecret,
+		interrupts: func(c chan<- os.Signal) func() {
+			signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+			return func() { signal.Stop(c) }
+		},
+	}
+	t.colour = t.output && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return t
+}
+
+// askSecret reads a line from the terminal without echo. The terminal is as before when it returns.
+func askSecret(ctx context.Context, prompt string) (string, error) {
+	fd := int(os.Stdin.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprint(os.Stderr, prompt)
+	defer fmt.Fprintln(os.Stderr)
+	type answer struct {
+		secret []byte
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		b, err := term.ReadPassword(fd)
+		answered <- answer{b, err}
+	}()
+	select {
+	case a := <-answered:
+		return string(a.secret), a.err
+	case <-ctx.Done():
+		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
+}
+
+type commandLine struct {
+	Chat  chatCommand  `cmd:"" help:"Log in at a relay and talk."`
+	Cards cardsCommand `cmd:"" help:"Show readers, cards and certificates, and which one would be used."`
+}
+
+// program is one run, with what tests put in the place of cards and relays.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	terminal
+
+	login      func(ctx context.Context, cfg peer.Config) (session, error)
+	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt) (cardauth.Card, error)
+	listTokens func(modules []string) ([]pkcs11card.Token, error)
+}
+
+// run is main without the process: it returns the exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer, t terminal) int {
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, terminal: t,
+		login: login, openToken: pkcs11card.Open, listTokens: pkcs11card.List}
+	return p.run(args)
+}
+
+func (p *program) run(args []string) int {
+	var c commandLine
+	exited := false // kong asks for an exit after --help and goes on parsing
+	parser, err := kong.New(&c, kong.Name("peer"), kong.Description(aboutPeer), kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(int) { exited = true }), kong.Vars{"suites": strings.Join(suiteNames(nil), ", ")})
+	if err != nil {
+		fmt.Fprintln(p.stderr, err)
+		return statusFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited {
+		return statusDone
+	}
+	if err != nil {
+		newLines(p).show(errorEvent(explain(wrongUsage(err.Error()))))
+		return statusUsage
+	}
+	if parsed.Selected().Name == "cards" {
+		return c.Cards.run(p)
+	}
+	return c.Chat.run(p)
+}
+
+// screen is where a form of output puts events. One goroutine may show while another does.
+type screen interface {
+	show(e event)
+	finished() // a command is done
+}
+
+func (p *program) screen(json bool) screen {
+	if json {
+		return &jsonScreen{w: p.stdout}
+	}
+	return newLines(p)
+}

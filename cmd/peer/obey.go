@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"sinete/peer"
+	"sinete/wire"
+)
+
+// obey takes one command and reports whether there may be another.
+func (c *chat) obey(ctx context.Context, in *input) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	var l line
+	select {
+	case l = <-in.ask():
+		in.took()
+	case <-ctx.Done():
+		return false
+	case <-c.over:
+		return false
+	}
+	if l.end {
+		return false
+	}
+	if !l.long && strings.TrimSpace(l.text) == "" {
+		return true
+	}
+	cmd, err := parseCommand(l.text)
+	if l.long {
+		err = lineTooLong()
+	}
+	if err == nil {
+		if cmd.all {
+			return false
+		}
+		err = c.execute(ctx, cmd)
+	}
+	if ctx.Err() != nil {
+		return false // what it broke off is no refusal
+	}
+	if err != nil {
+		t := explain(err)
+		c.screen.show(refusedEvent{cmd.word, t.code, t.text()})
+	}
+	c.screen.finished()
+	return true
+}
+
+func (c *chat) execute(ctx context.Context, cmd command) error {
+	switch cmd.word {
+	case "list":
+		people, err := c.session.List(ctx)
+		if err == nil {
+			c.screen.show(peersOf(people))
+		}
+		return err
+	case "whois":
+		p, err := c.lookUp(ctx, cmd.who)
+		if err == nil {
+			c.screen.show(peersOf([]peer.Person{p}))
+		}
+		return err
+	case "connect":
+		return c.connect(ctx, cmd)
+	case "send":
+		return c.send(ctx, cmd)
+	case "disconnect":
+		return c.disconnect(ctx, cmd.who)
+	case "connected":
+		c.screen.show(c.connected())
+	case "ciphers":
+		c.screen.show(ciphersEvent{suiteNames(c.suites)})
+	case "level":
+		c.screen.show(sessionOf(c.session))
+	case "menu":
+		c.screen.show(menuEvent{Commands: menu})
+	case "help":
+		c.screen.show(menuEvent{Commands: menu, explained: true})
+	}
+	return nil
+}
+
+func (c *chat) lookUp(ctx context.Context, who string) (peer.Person, error) {
+	people, err := c.session.List(ctx)
+	if err != nil {
+		return peer.Person{}, err
+	}
+	return find(people, who)
+}
+
+// connect returns when the conversation has been shown.
+func (c *chat) connect(ctx context.Context, cmd command) error {
+	if len(c.suites) > 0 && len(cmd.with) > 0 && !slices.Contains(c.suites, cmd.with[0]) {
+		return suiteNotOffered(cmd.with[0], c.suites)
+	}
+	id, isNumber := personNumber(cmd.who)
+	if !isNumber {
+		p, err := c.lookUp(ctx, cmd.who)
+		if err != nil {
+			return err
+		}
+		id = p.ID
+	}
+	shown := c.expect(id)
+	if err := c.session.Connect(ctx, id, cmd.with); err != nil {
+		return err
+	}
+	select {
+	case <-shown:
+	case <-ctx.Done():
+	case <-c.over:
+	}
+	return nil
+}
+
+// send hands a text to an open conversation, or queues it where the last one was cut. One that was ended in order takes nothing more.
+func (c *chat) send(ctx context.Context, cmd command) error {
+	t, ended, reason, err := c.with(cmd.who)
+	switch {
+	case err != nil:
+		return err
+	case !ended:
+		_, err = t.Send(ctx, cmd.text)
+		return err
+	case reason == wire.CodeBye || reason == wire.CodePeerLeft:
+		return notConnected(cmd.who)
+	}
+	p := t.Person()
+	if _, err := c.session.Queue(p.Identity, cmd.text); err != nil {
+		return err
+	}
+	c.screen.show(noticeEvent{queuedFor(p)})
+	return nil
+}
+
+// disconnect returns when the conversation's end has been shown.
+func (c *chat) disconnect(ctx context.Context, who string) error {
+	t, ended, _, err := c.with(who)
+	if err != nil {
+		return err
+	}
+	if ended {
+		return notConnected(who)
+	}
+	_ = t.Disconnect(ctx) // it has ended in any case, and its last event says how
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/softcard"
+)
+
+// openCard opens the card of that name; of an empty one, the card that is there.
+func (p *program) openCard(ctx context.Context, name string, in *input, prompt cardauth.Prompt) (cardauth.Card, error) {
+	switch soft, isSoft := strings.CutPrefix(name, "soft:"); {
+	case isSoft:
+		return openSoft(ctx, soft, prompt)
+	case name == "":
+		name = "pkcs11:"
+	case !strings.HasPrefix(name, "pkcs11:"):
+		return nil, badCardName(name)
+	}
+	card, err := p.openToken(ctx, name, prompt)
+	several, ok := asError[*pkcs11card.AmbiguousError](err)
+	if !ok || !p.input {
+		return card, err
+	}
+	uri, err := p.choose(ctx, several.URIs, in)
+	if err != nil {
+		return nil, err
+	}
+	return p.openToken(ctx, uri, prompt)
+}
+
+// choose has the person pick one of several cards.
+func (p *program) choose(ctx context.Context, uris []string, in *input) (string, error) {
+	fmt.Fprintln(p.stderr, whichCard)
+	descriptions := p.describe(uris)
+	for i := range uris {
+		fmt.Fprintf(p.stderr, "%3d  %s\n", i+1, safe(descriptions[i]))
+	}
+	for {
+		fmt.Fprint(p.stderr, whichNumber(len(uris)))
+		select {
+		case l := <-in.ask():
+			in.took()
+			if l.end {
+				return "", &pkcs11card.AmbiguousError{URIs: uris}
+			}
+			if n, err := strconv.Atoi(strings.TrimSpace(l.text)); err == nil && n >= 1 && n <= len(uris) {
+				return uris[n-1], nil
+			}
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// describe says of each URI whose certificate it is and where, as far as that can be seen.
+func (p *program) describe(uris []string) []string {
+	tokens, _ := p.listTokens(nil) // what cannot be listed goes by its URI
+	all := append([]string{}, uris...)
+	for i, uri := range uris {
+		for _, t := range tokens {
+			for _, c := range t.Certificates {
+				if c.URI == uri {
+					all[i] = cardLine(cardauth.DisplayName(c.Certificate), c.Label, t.Label, t.Reader)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// openSoft opens PATH[?pin-value=PIN|?pin-source=file:PATH].
+func openSoft(ctx context.Context, name string, prompt cardauth.Prompt) (cardauth.Card, error) {
+	path := name
+	if i := strings.LastIndex(name, "?pin-"); i >= 0 {
+		pin, err := softPIN(name[i+1:])
+		if err != nil {
+			return nil, err
+		}
+		path, prompt = name[:i], once(pin)
+	}
+	card, err := softcard.Open(ctx, path, prompt)
+	if err != nil {
+		return nil, err // and no card, rather than one that is nil
+	}
+	return card, nil
+}
+
+func softPIN(attribute string) (string, error) {
+	name, value, _ := strings.Cut(attribute, "=")
+	value, err := url.PathUnescape(value)
+	if err != nil {
+		return "", badPINAttribute()
+	}
+	switch name {
+	case "pin-value":
+		return value, nil
+	case "pin-source":
+		file := strings.TrimPrefix(strings.TrimPrefix(value, "file:"), "//")
+		if file == "" || file == value && !filepath.IsAbs(value) {
+			return "", badPINAttribute()
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", pinSourceUnreadable(err)
+		}
+		return strings.TrimRight(string(b), "\r\n"), nil
+	}
+	return "", badPINAttribute()
+}
+
+// once gives a PIN that nobody is there to correct.
+func once(pin string) cardauth.Prompt {
+	return func(_ context.Context, r cardauth.PINRequest) (string, error) {
+		if r.Wrong {
+			return "", &cardauth.PINError{Card: r.Card, Tries: r.Tries, Final: r.Final}
+		}
+		return pin, nil
+	}
+}
+
+// prompt asks for PINs at the terminal until talking is set: from then on the keyboard belongs to the commands.
+func (p *program) prompt(talking *atomic.Bool) cardauth.Prompt {
+	return func(ctx context.Context, r cardauth.PINRequest) (string, error) {
+		switch {
+		case talking.Load():
+			return "", pinEachTime(r.Card)
+		case !p.input:
+			return "", pinNeeded(r.Card)
+		}
+		return p.secret(ctx, pinPrompt(r))
+	}
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/softcard"
+	"sinete/internal/trialpki"
+)
+
+// softCard makes a soft card whose PIN is "12?4" and returns its path.
+func softCard(t *testing.T) string {
+	t.Helper()
+	w, err := trialpki.New(trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ana, err := w.IssuePerson(trialpki.Person{Name: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "ana.card")
+	if err := softcard.Create(path, ana.Key, ana.Chain, "12?4", softcard.Options{Memory: 8}); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpenSoftCard(t *testing.T) {
+	path := softCard(t)
+	pin := filepath.Join(t.TempDir(), "pin")
+	if err := os.WriteFile(pin, []byte("12?4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &program{}
+	var talking atomic.Bool
+	for name, code := range map[string]string{
+		"soft:" + path + "?pin-value=12?4":                 "",
+		"soft:" + path + "?pin-value=12%3F4":               "",
+		"soft:" + path + "?pin-source=file:" + pin:         "",
+		"soft:" + path + "?pin-source=file://" + pin:       "",
+		"soft:" + path + "?pin-source=" + pin:              "",
+		"soft:" + path + "?pin-value=1111":                 "pin-wrong",
+		"soft:" + path + "?pin-value=%zz":                  "card-name",
+		"soft:" + path + "?pin-source=" + "relative":       "card-name",
+		"soft:" + path + "?pin-color=red":                  "card-name",
+		"soft:" + path + "?pin-source=file:" + pin + ".no": "pin-needed",
+		"soft:" + path: "pin-needed",
+		"soft:" + pin:  "card-unreadable",
+		"soft:nowhere": "no-card",
+		path:           "card-name",
+	} {
+		card, err := p.openCard(t.Context(), name, nil, p.prompt(&talking))
+		got := ""
+		if err != nil {
+			got = explain(err).code
+		}
+		if got != code || (card != nil) != (code == "") {
+			t.Errorf("%s: %v, %q, want %q", name, card, got, code)
+		}
+	}
+}
+
+// TestPINOfURI: a PIN that nobody is there to correct is tried once.
+func TestPINOfURI(t *testing.T) {
+	if pin, err := once("1")(t.Context(), cardauth.PINRequest{}); pin != "1" || err != nil {
+		t.Error(pin, err)
+	}
+	if pin, err := once("1")(t.Context(), cardauth.PINRequest{Wrong: true}); err == nil || explain(err).code != "pin-wrong" {
+		t.Error(pin, err)
+	}
+}
+
+func TestPINPrompt(t *testing.T) {
+	var prompts []string
+	answers := []string{"0000", "12?4"}
+	p := &program{terminal: terminal{input: true, secret: func(_ context.Context, prompt string) (string, error) {
+		prompts = append(prompts, prompt)
+		return answers[len(prompts)-1], nil
+	}}}
+	var talking atomic.Bool
+	card, err := p.openCard(t.Context(), "soft:"+softCard(t), nil, p.prompt(&talking))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if card.Certificate() == nil || len(prompts) != 2 || prompts[0] != "3 tries are left. PIN of ana.card: " || prompts[1] != "Wrong PIN. 2 tries are left. PIN of ana.card: " {
+		t.Errorf("%q", prompts)
+	}
+	if s := pinPrompt(cardauth.PINRequest{Card: "c", Tries: 1, Final: true}); s != "LAST TRY: a wrong PIN locks the card. PIN of c: " {
+		t.Error(s)
+	}
+	talking.Store(true)
+	if _, err := p.prompt(&talking)(t.Context(), cardauth.PINRequest{}); explain(err).code != "pin-needed" || len(prompts) != 2 {
+		t.Errorf("asked while the keyboard belongs to the commands: %v", err)
+	}
+}
+
+// twoCards answers like a machine with two cards in it.
+func twoCards(opened *string) *program {
+	uris := []string{"pkcs11:token=a", "pkcs11:token=b"}
+	return &program{
+		openToken: func(_ context.Context, uri string, _ cardauth.Prompt) (cardauth.Card, error) {
+			*opened = uri
+			if uri == "pkcs11:" {
+				return nil, &pkcs11card.AmbiguousError{URIs: uris}
+			}
+			return &softcard.Card{}, nil
+		},
+		listTokens: func([]string) ([]pkcs11card.Token, error) {
+			b := pkcs11card.Certificate{Certificate: person("Rui"), Label: "AUTH", URI: uris[1]}
+			return []pkcs11card.Token{{Label: "b", Reader: "Reader 2", Certificates: []pkcs11card.Certificate{b}}}, errors.New("half of it")
+		},
+	}
+}
+
+func noToken(context.Context, string, cardauth.Prompt) (cardauth.Card, error) {
+	return nil, &pkcs11card.NotFoundError{URI: "pkcs11:", Reason: "no reader"}
+}
+
+func person(name string) *x509.Certificate {
+	return &x509.Certificate{Raw: []byte(name), Subject: pkix.Name{CommonName: name}, NotAfter: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+func TestChooseCard(t *testing.T) {
+	var opened string
+	var errs strings.Builder
+	p := twoCards(&opened)
+	p.input, p.stderr = true, &errs
+	if _, err := p.openCard(t.Context(), "", newInput(strings.NewReader("x\n3\n 2\nlist\n")), nil); err != nil || opened != "pkcs11:token=b" {
+		t.Errorf("%s, %v", opened, err)
+	}
+	for _, want := range []string{"  1  pkcs11:token=a\n", "  2  Rui  AUTH  b  Reader 2\n", "number, 1 to 2: number, 1 to 2: number, 1 to 2: "} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("%q lacks %q", errs.String(), want)
+		}
+	}
+	if _, err := p.openCard(t.Context(), "", newInput(strings.NewReader("")), nil); explain(err).code != "card-ambiguous" {
+		t.Errorf("%v", err)
+	}
+	p.input = false
+	if _, err := p.openCard(t.Context(), "", nil, nil); explain(err).code != "card-ambiguous" || opened != "pkcs11:" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCards(t *testing.T) {
+	usable := pkcs11card.Certificate{Certificate: person("Ana"), Label: "AUTH", URI: "pkcs11:token=a"}
+	signature := pkcs11card.Certificate{Certificate: person("Ana S"), Label: "SIGN", URI: "pkcs11:x", Refuse: "its signatures are legally binding"}
+	again, other, authority := usable, usable, signature
+	authority.Certificate = person("State CA")
+	authority.IsCA = true
+	again.URI, other.Certificate = "pkcs11:token=again", person("Rui")
+	token := func(module string, c ...pkcs11card.Certificate) pkcs11card.Token {
+		return pkcs11card.Token{Module: module, Reader: "R", Present: true, Label: "T", Certificates: c}
+	}
+	for _, c := range []struct {
+		tokens []pkcs11card.Token
+		err    error
+		status int
+		want   []string
+	}{
+		{[]pkcs11card.Token{token("m", signature, usable, authority), token("n", again), {Reader: "E"}}, nil, 0,
+			[]string{`"uri":"pkcs11:token=a","name":"Ana","label":"AUTH","not_after":"2030-01-01T00:00:00Z","usable":true,"reason":"","chosen":true`,
+				`"reason":"its signatures are legally binding","chosen":false`, `"reader":"E","present":false`}},
+		{[]pkcs11card.Token{token("m", usable, other)}, nil, 0, []string{`"chosen":false`}},
+		{[]pkcs11card.Token{token("m", usable)}, &pkcs11card.ModuleError{Module: "n", Call: "dlopen", Err: errors.New("x")}, 0,
+			[]string{`"chosen":true`, `{"event":"warning","code":"card-module"`}},
+		{[]pkcs11card.Token{token("m", signature)}, nil, 1, []string{`{"event":"error","code":"no-card"`}},
+		{nil, nil, 1, []string{`{"event":"error","code":"no-card"`}},
+		{nil, &pkcs11card.UnsupportedError{What: "no cgo"}, 1, []string{`{"event":"error","code":"card-unsupported"`}},
+	} {
+		var out, errs strings.Builder
+		p := &program{stdout: &out, stderr: &errs, listTokens: func(m []string) ([]pkcs11card.Token, error) {
+			if len(m) != 2 || m[0] != "a,b" {
+				t.Errorf("modules %q", m)
+			}
+			return c.tokens, c.err
+		}}
+		if status := p.run([]string{"cards", "--json", "--module", "a,b", "--module=c"}); status != c.status {
+			t.Errorf("status %d, want %d: %s", status, c.status, &out)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s lacks %s", &out, want)
+			}
+		}
+		if n := strings.Count(out.String(), `"chosen":true`); n > 1 || c.status == 1 && n > 0 {
+			t.Errorf("%d are chosen: %s", n, &out)
+		}
+		out.Reset()
+		if status := p.run([]string{"cards", "--module", "a,b", "--module=c"}); strings.Contains(out.String(), "State CA") || status != c.status || strings.Contains(out.String(), "<U+") {
+			t.Errorf("in lines: status %d, %q", status, out.String())
+		}
+	}
+}

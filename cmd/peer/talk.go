@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"sinete/peer"
+	"sinete/wire"
+)
+
+// machineWait is how long a conversation that is established waits for the other's machine before it is shown.
+const machineWait = 5 * time.Second
+
+// chat is a session at work: commands come in one after the other, and events go to the screen as they come.
+type chat struct {
+	session session
+	screen  screen
+	suites  []wire.Suite // offered; none: all
+
+	mu       sync.Mutex
+	talks    map[uint32]*talk         // the last one with each person, by their number
+	expected map[uint32]chan struct{} // closed when a conversation with that person has been shown
+
+	over chan struct{} // closed when the session has ended and all else has been shown
+	err  error         // why; set before over is closed
+}
+
+// talk is a conversation, or one that has ended.
+type talk struct {
+	conversation
+	done chan struct{} // closed when its end has been shown
+
+	// Of the chat's mu.
+	shown   bool
+	ended   bool
+	reason  wire.Code
+	machine peer.Known
+}
+
+func newChat(s session, screen screen, suites []wire.Suite) *chat {
+	return &chat{session: s, screen: screen, suites: suites, talks: map[uint32]*talk{},
+		expected: map[uint32]chan struct{}{}, over: make(chan struct{})}
+}
+
+// run takes commands until the person leaves, the first interrupt comes or the session ends; then it leaves in order, unless the
+// second interrupt comes. It returns the exit status.
+func (c *chat) run(first, second context.Context, in *input) int {
+	closed := sessionOf(c.session)
+	c.screen.show(closed)
+	c.screen.finished()
+	go c.follow()
+	for c.obey(first, in) {
+	}
+	leaving := false
+	select {
+	case <-c.over:
+	default:
+		leaving = true
+		c.leave(second)
+	}
+	closed.State = "closed"
+	status := statusDone
+	switch err := c.outcome(second); {
+	case err != nil:
+		t := explain(err)
+		c.screen.show(errorEvent(t))
+		closed.Reason, status = t.code, t.status
+	case leaving:
+		closed.Reason = wire.CodeBye.String()
+	default: // the relay ended it in order
+		closed.Reason, status = wire.CodeGoingAway.String(), statusFailed
+	}
+	c.screen.show(closed)
+	return status
+}
+
+// leave closes the session and waits until its end has been shown, or not.
+func (c *chat) leave(second context.Context) {
+	closed := make(chan struct{})
+	go func() {
+		_ = c.session.Close(second) // what went wrong is in the session's last event
+		close(closed)
+	}()
+	for _, done := range []chan struct{}{c.over, closed} {
+		select {
+		case <-done:
+		case <-second.Done():
+		}
+	}
+}
+
+// outcome is why the session ended, or that nobody waited for its end.
+func (c *chat) outcome(second context.Context) error {
+	select {
+	case <-c.over:
+		return c.err
+	default:
+		return second.Err()
+	}
+}
+
+// follow shows what happens in the session.
+func (c *chat) follow() {
+	defer close(c.over)
+	var talks sync.WaitGroup
+	defer talks.Wait()
+	for {
+		e, conversation, err := c.session.Next(context.Background())
+		if err != nil {
+			c.err = err
+			return
+		}
+		switch e := e.(type) {
+		case *peer.Opened:
+			t := &talk{conversation: conversation, done: make(chan struct{}), machine: peer.MachineNew}
+			id := t.Person().ID
+			c.mu.Lock()
+			before := c.talks[id]
+			c.talks[id] = t
+			c.mu.Unlock()
+			talks.Go(func() { c.converse(t, before) })
+		case *peer.Warning:
+			c.screen.show(warningEvent{Code: e.Code, Text: e.Text})
+		case *peer.SessionClosed:
+			c.err = e.Err
+			return
+		}
+	}
+}
+
+// converse shows what happens in a conversation, once all has been shown of the one before with the same person.
+func (c *chat) converse(t, before *talk) {
+	defer close(t.done)
+	if before != nil {
+		<-before.done
+	}
+	early := firstEvents(t)
+	c.mu.Lock()
+	if n := len(early); n > 0 {
+		if m, ok := early[n-1].(*peer.MachineStatement); ok {
+			t.machine = m.Known
+		}
+	}
+	t.shown = true
+	shown := c.expected[t.Person().ID]
+	delete(c.expected, t.Person().ID)
+	open := t.event()
+	c.mu.Unlock()
+	c.screen.show(open)
+	if shown != nil {
+		close(shown)
+	}
+	for _, e := range early {
+		if c.tell(t, e) {
+			return
+		}
+	}
+	for {
+		e, err := t.Next(context.Background())
+		if err != nil || c.tell(t, e) {
+			return
+		}
+	}
+}
+
+// firstEvents waits for the machine statement, which stands before everything but receipts.
+func firstEvents(t *talk) (early []peer.Event) {
+	ctx, cancel := context.WithTimeout(context.Background(), machineWait)
+	defer cancel()
+	for {
+		e, err := t.Next(ctx)
+		if err != nil {
+			return early
+		}
+		early = append(early, e)
+		if _, ok := e.(*peer.Receipt); !ok {
+			return early
+		}
+	}
+}
+
+// tell shows an event of a conversation and reports whether it was the last.
+func (c *chat) tell(t *talk, e peer.Event) (last bool) {
+	person := t.Person()
+	switch e := e.(type) {
+	case *peer.Message:
+		c.screen.show(messageOf(person, e))
+	case *peer.Receipt:
+		c.screen.show(receiptEvent{ID: person.ID, Seq: e.Number, Stage: e.Stage, person: person.Name})
+	case *peer.MachineStatement:
+		c.mu.Lock()
+		t.machine = e.Known
+		c.mu.Unlock()
+		if e.Known == peer.MachineChanged {
+			c.screen.show(warningEvent{Code: "machine-changed", ID: person.ID, Text: machineChanged(person.Name, e.Before, e.Description)})
+		}
+	case *peer.Warning:
+		c.screen.show(warningEvent{Code: e.Code, ID: person.ID, Text: warningText(e, person.Name)})
+	case *peer.Closed:
+		c.mu.Lock()
+		t.ended, t.reason = true, e.Number
+		closed := t.event()
+		c.mu.Unlock()
+		closed.queued = e.Queued
+		c.screen.show(closed)
+		return true
+	}
+	return false
+}
+
+// event is what the conversation is now. The chat's mu is held.
+func (t *talk) event() conversationEvent {
+	p := t.Person()
+	e := conversationEvent{ID: p.ID, Name: p.Name, State: "open", Suite: t.Suite().String(), Machine: t.machine, mayWrite: t.MayWrite()}
+	if t.ended {
+		e.State, e.Reason = "closed", t.reason.String()
+	}
+	return e
+}
+
+// connected lists the conversations that are shown and open, by number.
+func (c *chat) connected() connectedEvent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := connectedEvent{Conversations: []conversationEvent{}}
+	for _, t := range c.talks {
+		if t.shown && !t.ended {
+			e.Conversations = append(e.Conversations, t.event())
+		}
+	}
+	slices.SortFunc(e.Conversations, func(a, b conversationEvent) int { return int(a.ID) - int(b.ID) })
+	return e
+}
+
+// with finds the last conversation with somebody. The error is a *problem.
+func (c *chat) with(who string) (t *talk, ended bool, reason wire.Code, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var people []peer.Person
+	for _, t := range c.talks {
+		people = append(people, t.Person())
+	}
+	p, err := find(people, who)
+	if err != nil {
+		if unknown, ok := asError[*problem](err); ok && unknown.code == wire.CodeUnknownPeer.String() {
+			err = notConnected(who)
+		}
+		return nil, false, 0, err
+	}
+	t = c.talks[p.ID]
+	return t, t.ended, t.reason, nil
+}
+
+// expect returns a channel that is closed when a conversation with that person has been shown.
+func (c *chat) expect(id uint32) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	shown := make(chan struct{})
+	c.expected[id] = shown
+	return shown
+}

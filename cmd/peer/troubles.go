@@ -1,0 +1,276 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/peer"
+	"sinete/wire"
+)
+
+// codes are the words of protocol.md section 11 as a person is told them, with the exit status of a login or session that ends so.
+var codes = map[string]trouble{
+	"bye":                   {what: "the other side ended it", status: statusFailed},
+	"internal":              {what: "something failed inside", advice: "Try again; if it stays so, tell whoever runs the relay.", status: statusFailed},
+	"malformed":             {what: "something could not be read", advice: "Texts must be UTF-8 and not empty. Otherwise one of the programs is faulty, or somebody tampers.", status: statusFailed},
+	"unexpected":            {what: "something came that had no place there", advice: "One of the programs is faulty or of another version, or somebody tampers.", status: statusFailed},
+	"limit-exceeded":        {what: "more came than is allowed at once", advice: "Send less at a time.", status: statusFailed},
+	"version-unsupported":   {what: "the other side speaks no version of the protocol that is known here", advice: "Update the older of the two programs.", status: statusFailed},
+	"suite-unsupported":     {what: "there is no suite that both sides offer", advice: "ciphers shows yours; offer more with --suite.", status: statusRefused},
+	"integrity":             {what: "something that was received was altered on its way", advice: "Nothing of it was shown. Connect again; if it stays so, somebody tampers: tell whoever runs the relay.", status: statusFailed},
+	"unsealed":              {what: "messages came that nobody sealed in time", advice: "Connect again. Is the card still in the reader?", status: statusFailed},
+	"certificate-invalid":   {what: "a card's certificate is not accepted", advice: "Is it a card of one of the authorities that both sides trust?", status: statusRefused},
+	"certificate-expired":   {what: "a certificate is out of its validity", advice: "Check the date of this machine, and the card's with peer cards; an expired card must be renewed.", status: statusRefused},
+	"certificate-revoked":   {what: "a certificate was revoked or suspended", advice: "Ask the authority that issued the card.", status: statusRefused},
+	"revocation-unknown":    {what: "nobody could say whether a certificate was revoked", advice: "Try again later, when the authority's service answers.", status: statusRefused},
+	"authentication-failed": {what: "the proof of who somebody is was wrong", advice: "Try again; if it stays so, the card does not fit its certificate, or somebody tampers.", status: statusRefused},
+	"wrong-context":         {what: "a proof was made for another relay, conversation or person", advice: "Does --relay-name name the relay that you mean? Otherwise somebody may be in between.", status: statusRefused},
+	"card-in-use":           {what: "this card is logged in already", advice: "Leave the other session first, on whatever machine it is.", status: statusRefused},
+	"superseded":            {what: "the same card has logged in anew and took over", advice: "If that was not you, somebody has your card and its PIN: have it revoked.", status: statusRefused},
+	"flow-denied":           {what: "the flow policy does not allow this", advice: "You may write to people whose level is at most your own.", status: statusRefused},
+	"unknown-peer":          {what: "nobody of that number is logged in", advice: "list shows who is.", status: statusFailed},
+	"not-connected":         {what: "you are not connected to them", advice: "connect#ID connects you.", status: statusFailed},
+	"already-connected":     {what: "you are connected to them already, or just about to be", advice: "connected shows with whom.", status: statusFailed},
+	"timeout":               {what: "an answer did not come in time", advice: "Try again. Is a card still waiting for a PIN?", status: statusFailed},
+	"going-away":            {what: "the relay shuts down", advice: "Log in again in a while.", status: statusFailed},
+	"busy":                  {what: "the relay or a queue is full", advice: "Try again later.", status: statusFailed},
+	"signing-refused":       {what: "this relay does not take delegated signing", advice: "Use --sign card.", status: statusRefused},
+	"cut":                   {what: "the connection was lost", advice: "Log in again when the network is back.", status: statusFailed},
+	"peer-left":             {what: "they ended it", status: statusFailed},
+	"slow":                  {what: "messages were not taken fast enough", advice: "Log in again, and let nothing stop the output of this program.", status: statusFailed},
+}
+
+func ofCode(c wire.Code) trouble {
+	t, ok := codes[c.String()]
+	if !ok {
+		t = codes["internal"]
+		t.what += " (" + c.String() + ")"
+	}
+	t.code = c.String()
+	return t
+}
+
+func refuse(code, what, advice string) error {
+	return &problem{trouble{code, what, advice, statusFailed}}
+}
+
+func usage(code, what, advice string) error {
+	return &problem{trouble{code, what, advice, statusUsage}}
+}
+
+// Usage and configuration.
+
+func wrongUsage(what string) error {
+	return usage("wrong-usage", what, "peer --help shows what there is.")
+}
+
+func revocationNotBuilt(value string) error {
+	return refuse("not-built", "--revocation "+value+" is not built yet, and it is the default that would protect you from revoked cards",
+		"For a trial add --revocation off, which accepts revoked cards. Do not do that in earnest.")
+}
+
+func badAddress(e *peer.AddressError) trouble {
+	return trouble{"relay-address", fmt.Sprintf("%q is no address of a relay", e.Address), "It is HOST:PORT, for example relay.example.org:7443 or [::1]:7443.", statusUsage}
+}
+
+func unknownSuite(name string) error {
+	return &problem{trouble{wire.CodeSuiteUnsupported.String(), fmt.Sprintf("there is no suite %q", name),
+		"There are " + strings.Join(suiteNames(nil), ", ") + ".", statusUsage}}
+}
+
+func noTrustFolder(err error) error {
+	return refuse("trust-missing", "there is no folder with trusted certificates: "+err.Error(), "Name one with --trust DIR.")
+}
+
+func trustUnusable(e *cardauth.TrustError) trouble {
+	t := trouble{"trust-unusable", "the trusted certificates in " + e.Path + " cannot be used: " + cause(e.Err),
+		"The folder holds the certificates of your cards' and relay's authorities up to the root, as PEM, in files *.pem.", statusFailed}
+	switch {
+	case errors.Is(e.Err, fs.ErrNotExist):
+		t.code, t.what = "trust-missing", "there is no folder "+e.Path
+		t.advice += "\nYour organisation gives them out; testpki init makes some for a trial. Put them there, or name their folder with --trust DIR."
+	case errors.Is(e.Err, cardauth.ErrNoAnchors):
+		t.what = "there is no root among the certificates in " + e.Path
+	}
+	return t
+}
+
+// The relay.
+
+func relayUnreachable(err error) trouble {
+	return trouble{"relay-unreachable", err.Error(),
+		"Is the address right, is the relay running, and does the network let UDP through to it?", statusFailed}
+}
+
+func relayUntrusted(err error) trouble {
+	return trouble{"relay-untrusted", "the relay could not show that it is the one you mean: " + err.Error(),
+		"Is the address right, or does the relay go by another name (--relay-name)? Is its authority in the --trust folder?\n" +
+			"If all that is right, somebody may be in between: do not go on.", statusRefused}
+}
+
+func noRelay(err error) trouble {
+	t := ofCode(wire.CodeVersionUnsupported)
+	t.what, t.advice = "what answers there is no relay of this kind", "Is the port right? Otherwise update the older of the two programs."
+	return t
+}
+
+// The card.
+
+func ownCertificate(e *peer.OwnCertificateError) trouble {
+	t := ofCode(wire.CodeOf(e))
+	t.what = "your card would not be accepted: " + e.Err.Error()
+	if t.code == wire.CodeCertificateInvalid.String() {
+		t.advice = "Are the authorities of your card in the --trust folder, up to the root? Is this the certificate for authentication?"
+	}
+	return t
+}
+
+func noCard(e *pkcs11card.NotFoundError) trouble {
+	t := trouble{"no-card", "there is no card: " + e.Reason,
+		"Put the card into the reader, and see with peer cards what is found. For a trial: --card soft:FILE", statusFailed}
+	if e.URI != "pkcs11:" {
+		t.what = "no card fits " + e.URI + ": " + e.Reason
+	}
+	if e.Err != nil {
+		t.what += " (" + e.Err.Error() + ")"
+	}
+	return t
+}
+
+func cardAmbiguous(e *pkcs11card.AmbiguousError) trouble {
+	return trouble{"card-ambiguous", fmt.Sprintf("%d cards are there", len(e.URIs)),
+		"Name one with --card:\n" + strings.Join(e.URIs, "\n"), statusFailed}
+}
+
+func cardRemoved(e *pkcs11card.RemovedError) trouble {
+	return trouble{"card-removed", e.Error(), "Put the card back and log in again.", statusFailed}
+}
+
+func cardModule(e *pkcs11card.ModuleError) trouble {
+	return trouble{"card-module", "the card's PKCS#11 module failed: " + e.Error(),
+		"Is the module the one for this card and machine? peer cards --module SO tries another.", statusFailed}
+}
+
+func cardUnsupported(e *pkcs11card.UnsupportedError) trouble {
+	return trouble{"card-unsupported", strings.TrimPrefix(e.Error(), "pkcs11card: "),
+		"A program built with cgo can use cards in readers; --card soft:FILE works always.", statusFailed}
+}
+
+func cardUnreadable(err error) trouble {
+	t := trouble{"card-unreadable", "the card cannot be read: " + err.Error(), "testpki card makes soft cards for trials.", statusFailed}
+	if errors.Is(err, fs.ErrNotExist) {
+		t.code = "no-card"
+	}
+	return t
+}
+
+func cardFailed(err error) trouble {
+	return trouble{"card-failed", "the card did not sign: " + err.Error(), "Take it out, put it back and log in again.", statusFailed}
+}
+
+func badCardName(name string) error {
+	return usage("card-name", fmt.Sprintf("%q names no card", name), "It is soft:PATH or a PKCS#11 URI (pkcs11:...); peer cards shows those that are there.")
+}
+
+func badCardURI(e *pkcs11card.URIError) trouble {
+	return trouble{"card-name", e.Error(), "peer cards shows the URIs of the cards that are there.", statusUsage}
+}
+
+func badPINAttribute() error {
+	return usage("card-name", "what follows the soft card's path is neither pin-value=PIN nor pin-source=file:PATH",
+		"In a PIN % and other special characters stand as %XX.")
+}
+
+func pinSourceUnreadable(err error) error {
+	return refuse("pin-needed", "the PIN's file cannot be read: "+err.Error(), "pin-source=file:PATH names a file that holds the PIN.")
+}
+
+func pinNeeded(card string) error {
+	return refuse("pin-needed", fmt.Sprintf("%s wants its PIN, and there is no terminal to ask for it", card),
+		"Add ?pin-source=file:PATH to the card's name, with a file that only you can read.")
+}
+
+func pinEachTime(card string) error {
+	return refuse("pin-needed", card+" wants its PIN for each signature, which nobody can type while chatting",
+		"Log in with --sign delegated: the card signs once.")
+}
+
+func pinRefused(e *cardauth.PINError) trouble {
+	t := trouble{"pin-wrong", "the PIN was wrong for " + e.Card, "Log in again with the right one. Cards lock themselves after a few wrong PINs.", statusRefused}
+	switch {
+	case e.Locked:
+		t.code, t.what, t.advice = "pin-locked", "the PIN of "+e.Card+" is locked", "Whoever issued the card can unlock it."
+	case e.Final:
+		t.what, t.advice = "one more wrong PIN locks "+e.Card, "Log in at a terminal, where you are asked for it, and be certain of it."
+	}
+	return t
+}
+
+func interrupted() trouble {
+	return trouble{"interrupted", "interrupted before it was done", "", statusFailed}
+}
+
+// Commands.
+
+func unknownCommand(word string) error {
+	return refuse("unknown-command", fmt.Sprintf("there is no command %q", word), "menu names them, help explains them.")
+}
+
+// forms is how commands with arguments are written.
+var forms = map[string]string{
+	"send": "send##ID##TEXT", "connect": "connect#ID or connect#ID##SUITE", "disconnect": "disconnect#ID, or disconnect alone to leave", "whois": "whois#ID",
+}
+
+func badForm(word string) error {
+	form, ok := forms[word]
+	if !ok {
+		form = word + ", with nothing after it"
+	}
+	return refuse("bad-command", "that is not how "+word+" is written", "It is "+form+".")
+}
+
+func notBuiltCommand(word string) error {
+	return refuse("not-built", word+" is not built yet", "")
+}
+
+func lineTooLong() error {
+	return refuse("message-too-large", fmt.Sprintf("a command of more than %d bytes", maxLine), tooLargeAdvice)
+}
+
+var tooLargeAdvice = fmt.Sprintf("A message has at most %d bytes: send it in parts. Nothing was sent.", wire.MaxText)
+
+func tooLarge(e *peer.TooLargeError) trouble {
+	return trouble{"message-too-large", e.Error(), tooLargeAdvice, statusFailed}
+}
+
+func unknownPerson(who string) error {
+	return refuse(wire.CodeUnknownPeer.String(), fmt.Sprintf("nobody called %q is logged in", who), "list shows who is.")
+}
+
+func ambiguousName(who string, found []peer.Person) error {
+	var which []string
+	for _, p := range found {
+		which = append(which, fmt.Sprintf("%d (%s)", p.ID, p.Identity))
+	}
+	return refuse("ambiguous-name", fmt.Sprintf("%d people are called %q", len(found), who), "Give the number: "+strings.Join(which, ", ")+".")
+}
+
+func notConnected(who string) error {
+	return refuse(wire.CodeNotConnected.String(), fmt.Sprintf("you are not connected to %s", who), "connect#"+who+" connects you.")
+}
+
+func suiteNotOffered(s wire.Suite, offered []wire.Suite) error {
+	return refuse(wire.CodeSuiteUnsupported.String(), fmt.Sprintf("--suite leaves %v out", s), "It leaves "+strings.Join(suiteNames(offered), ", ")+".")
+}
+
+func suiteRefused(theirs []wire.Suite) trouble {
+	t := ofCode(wire.CodeSuiteUnsupported)
+	if len(theirs) > 0 {
+		t.advice = "They offer " + strings.Join(suiteNames(theirs), ", ") + "."
+	}
+	return t
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/peer"
+	"sinete/wire"
+)
+
+// All that a person reads stands here and in troubles.go, apart from the help of single flags.
+
+const aboutPeer = `Secure messages, sealed by the identity card that you carry.
+
+To begin: peer cards shows your card, peer chat HOST:PORT logs in. For a trial without a card:
+peer chat HOST:PORT --card soft:FILE --trust DIR --revocation off
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).`
+
+const aboutChat = `Commands, one a line: list, connect#ID, connect#ID##SUITE, send##ID##TEXT, disconnect#ID, disconnect, connected, ciphers,
+level, whois#ID, menu, help. ID is a number that list shows, a name or an identity. TEXT is all that follows the second ##.
+The end of input, Ctrl-C and SIGTERM mean disconnect; a second Ctrl-C ends at once.
+
+A card is soft:PATH, soft:PATH?pin-value=PIN, soft:PATH?pin-source=file:PATH, or a PKCS#11 URI as peer cards shows it, to which
+?pin-source=file:PATH may be added. Without a PIN there you are asked for it, on a terminal only.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).`
+
+const aboutCards = `Exit status: 0 where there is a card that peer chat can use, 1 where there is none.`
+
+const revocationOff = `WARNING: --revocation off: cards that were revoked, lost or stolen are accepted. For trials only.`
+
+// menu is what the line after each command names.
+var menu = []string{"list", "connect#ID", "send##ID##TEXT", "disconnect#ID", "disconnect", "connected", "ciphers", "menu", "help"}
+
+var help = [][]string{
+	{"list", "who is logged in, with their numbers"},
+	{"connect#ID", "begin a conversation; ID is a number from the list, a name or an identity"},
+	{"connect#ID##SUITE", "the same, with one suite"},
+	{"send##ID##TEXT", "send a message"},
+	{"disconnect#ID", "end a conversation"},
+	{"disconnect", "end all and leave"},
+	{"connected", "the open conversations"},
+	{"ciphers", "the suites that you offer, best first"},
+	{"level", "who you are here, and your level"},
+	{"whois#ID", "one entry of the list"},
+	{"menu", "the commands in one line"},
+}
+
+func sessionLine(e sessionEvent) string {
+	if e.State == "closed" {
+		return "logged out: " + endWords(e.Reason)
+	}
+	by := "your card seals each time"
+	if e.Signing == string(peer.SignDelegated) {
+		by = "a key that your card delegated to seals"
+	}
+	return fmt.Sprintf("logged in at %s as %s, level %d; %s; %s", e.Relay, e.Name, e.Level, by, e.Suite)
+}
+
+func peersLines(e peersEvent) []string {
+	if len(e.Peers) == 0 {
+		return []string{"nobody else is logged in"}
+	}
+	var rows [][]string
+	for _, p := range e.Peers {
+		state := ""
+		if p.Conversation == "open" {
+			state = "connected"
+		}
+		may := "you may write"
+		if !p.Send {
+			may = "you may not write"
+		}
+		rows = append(rows, []string{fmt.Sprintf("%3d", p.ID), p.Name, fmt.Sprintf("level %d", p.Level), may, state})
+	}
+	return columns(rows)
+}
+
+func conversationLines(e conversationEvent) []string {
+	if e.State == "closed" {
+		line := fmt.Sprintf("the conversation with %s (%d) has ended: %s", e.Name, e.ID, endWords(e.Reason))
+		if e.Reason == wire.CodeCut.String() {
+			line += "; what you send to them is queued"
+		}
+		if e.queued > 0 {
+			line += fmt.Sprintf("; %s not confirmed, and will be sent again when you are connected", messages(e.queued))
+		}
+		return []string{line}
+	}
+	machine := map[peer.Known]string{
+		peer.MachineNew:     "on a machine not seen before",
+		peer.MachineKnown:   "on the machine you know",
+		peer.MachineChanged: "on another machine than last time",
+	}[e.Machine]
+	lines := []string{fmt.Sprintf("connected to %s (%d), %s; %s", e.Name, e.ID, machine, e.Suite)}
+	if !e.mayWrite {
+		lines = append(lines, fmt.Sprintf("their level is below yours: you may read what %s writes, and not answer", e.Name))
+	}
+	return lines
+}
+
+func connectedLines(e connectedEvent) []string {
+	if len(e.Conversations) == 0 {
+		return []string{"no conversation is open"}
+	}
+	var rows [][]string
+	for _, c := range e.Conversations {
+		rows = append(rows, []string{fmt.Sprintf("%3d", c.ID), c.Name, c.Suite})
+	}
+	return columns(rows)
+}
+
+func ciphersLines(e ciphersEvent) []string {
+	return append([]string{"best first:"}, e.Suites...)
+}
+
+func menuLines(e menuEvent) []string {
+	if e.explained {
+		return columns(help)
+	}
+	return []string{"commands: " + strings.Join(e.Commands, "  ")}
+}
+
+func messageLine(e messageEvent) string {
+	return fmt.Sprintf("%s %s (%d): %s", e.sent.Local().Format("15:04"), e.person, e.ID, e.Text)
+}
+
+func receiptLine(e receiptEvent) string {
+	upTo := fmt.Sprintf("your messages to %s up to number %d", e.person, e.Seq+1)
+	if e.Seq == 0 {
+		upTo = fmt.Sprintf("your message number 1 to %s", e.person)
+	}
+	if e.Stage == peer.StagePeer {
+		return upTo + ": received and verified, says their seal"
+	}
+	return upTo + ": taken and on its way, says the relay's seal"
+}
+
+func refusedLine(e refusedEvent) string { return "refused: " + e.Text }
+func warningLine(e warningEvent) string { return "warning: " + e.Text }
+func loggingIn(relay string) string     { return "logging in at " + relay + " ..." }
+func queuedFor(p peer.Person) string {
+	return "queued: it goes out when you are connected to " + p.Name + " again"
+}
+func messages(n int) string           { return plural(n, "1 message is", "%d messages are") }
+func cardLine(cells ...string) string { return strings.Join(cells, "  ") }
+func whichNumber(of int) string       { return fmt.Sprintf("number, 1 to %d: ", of) }
+func failureLines(e failureEvent) []string {
+	lines := []string{"peer: " + e.what}
+	for l := range strings.SplitSeq(e.advice, "\n") {
+		if l != "" {
+			lines = append(lines, "  "+l)
+		}
+	}
+	return lines
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return fmt.Sprintf(many, n)
+}
+
+// endWords say why a session or conversation ended.
+func endWords(code string) string {
+	switch code {
+	case wire.CodeBye.String():
+		return "you ended it"
+	case wire.CodePeerLeft.String():
+		return "they ended it"
+	}
+	if w, ok := codes[code]; ok {
+		return w.what
+	}
+	return code
+}
+
+func warningText(w *peer.Warning, name string) string {
+	if w.Code == "unconfirmed" {
+		return fmt.Sprintf("%s has not confirmed messages for a minute; they stay queued", name)
+	}
+	return w.Text
+}
+
+func machineChanged(name, before, now string) string {
+	describe := func(s string) string {
+		if s == "" {
+			return "a machine that was not described"
+		}
+		return s
+	}
+	return fmt.Sprintf("%s writes from another machine than before. Before: %s. Now: %s. Ask them, by another way than this one, whether that is right",
+		name, describe(before), describe(now))
+}
+
+const (
+	whichCard     = "Several cards are there. Which one?"
+	noReader      = "no reader and no token was found"
+	noneUsable    = "none of these certificates can be used"
+	severalUsable = "several can be used: name one with peer chat --card URI, or choose when you are asked"
+)
+
+func pinPrompt(r cardauth.PINRequest) string {
+	s := ""
+	if r.Wrong {
+		s = "Wrong PIN. "
+	}
+	switch {
+	case r.Final:
+		s += "LAST TRY: a wrong PIN locks the card. "
+	case r.Tries == 1:
+		s += "1 try is left. "
+	case r.Tries > 1:
+		s += fmt.Sprintf("%d tries are left. ", r.Tries)
+	}
+	return s + fmt.Sprintf("PIN of %s: ", safe(r.Card))
+}
+
+func readerLines(e readerEvent) []string {
+	head := e.Reader
+	if e.Present && e.Token != e.Reader {
+		head += ": " + e.Token
+	}
+	if !e.Present {
+		head += ": empty"
+	}
+	lines := []string{head}
+	for _, c := range e.Certificates {
+		if c.authority {
+			continue // nobody's card
+		}
+		until := c.NotAfter
+		if t, err := time.Parse(time.RFC3339, c.NotAfter); err == nil {
+			until = t.Local().Format(time.DateOnly)
+		}
+		lines = append(lines, fmt.Sprintf("  %s, %s, valid until %s", c.Name, c.Label, until), "    "+c.URI)
+		switch {
+		case c.Chosen:
+			lines = append(lines, "    this one is used")
+		case c.Usable:
+			lines = append(lines, "    this one can be used")
+		default:
+			lines = append(lines, "    not for use here: "+c.Reason)
+		}
+	}
+	return lines
+}
+
+// cause is the innermost reason of a file's error, without the path that stands beside it.
+func cause(err error) string {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
