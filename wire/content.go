@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"unicode/utf8"
@@ -81,15 +80,9 @@ func Parties(author string, authorKey [32]byte, recipient string, recipientKey [
 }
 
 // Commitment is HMAC-SHA256 under the opening key over the place of an envelope, its header without commitment, and its content.
-func Commitment(opening [32]byte, channel [32]byte, lane uint64, d Direction, uncommitted, content []byte) (c [32]byte) {
-	m := hmac.New(sha256.New, opening[:])
+func Commitment(opening [32]byte, channel [32]byte, lane uint64, d Direction, uncommitted, content []byte) [32]byte {
 	var place [41]byte
-	AppendPlace(place[:0], channel, lane, d)
-	m.Write(place[:])
-	m.Write(uncommitted)
-	m.Write(content)
-	m.Sum(c[:0])
-	return c
+	return HMAC(&opening, AppendPlace(place[:0], channel, lane, d), uncommitted, content)
 }
 
 // AppendPlace appends what names an envelope's place beside its header, 41 bytes: channel id, lane, direction (sections 5.1, 5.4).

@@ -23,10 +23,11 @@ const (
 	ControlGoingAway    ControlKind = 0x0c
 )
 
-// Control is one of the messages below, by value.
+// Control is one of the messages below, by value. No type outside this package is one.
 type Control interface {
 	// Append appends the message with its kind.
 	Append(b []byte) []byte
+	message()
 }
 
 // List asks who is logged in.
@@ -41,7 +42,7 @@ type Peers struct {
 
 // PeerEntry is one person who is logged in.
 type PeerEntry struct {
-	ID          uint32
+	ID          uint32 // from 1
 	Name        string
 	Identity    string
 	Certificate [32]byte // SHA-256 of the DER
@@ -108,6 +109,19 @@ type Bye struct{}
 // GoingAway tells that the relay closes.
 type GoingAway struct{ Seconds uint16 }
 
+func (List) message()         {}
+func (Peers) message()        {}
+func (Connect) message()      {}
+func (Ringing) message()      {}
+func (Refused) message()      {}
+func (Open) message()         {}
+func (Disconnect) message()   {}
+func (Done) message()         {}
+func (Closed) message()       {}
+func (WriteRequest) message() {}
+func (Bye) message()          {}
+func (GoingAway) message()    {}
+
 func (m List) Append(b []byte) []byte { return AppendVarint(append(b, byte(ControlList)), m.Req) }
 
 func (m Peers) Append(b []byte) []byte {
@@ -131,7 +145,16 @@ func (e *PeerEntry) append(b []byte) []byte {
 }
 
 func (r *reader) peerEntry() PeerEntry {
-	return PeerEntry{r.u32(), r.text8(MaxName), r.text8(MaxIdentity), r.hash(), r.level(), r.suites(1), r.flag()}
+	return PeerEntry{r.peerID(), r.text8(MaxName), r.text8(MaxIdentity), r.hash(), r.level(), r.suites(1), r.flag()}
+}
+
+// peerID reads the number of a person in the list, which counts from 1.
+func (r *reader) peerID() uint32 {
+	id := r.u32()
+	if r.err == nil && id == 0 {
+		r.fail("an id of 0")
+	}
+	return id
 }
 
 func (m Connect) Append(b []byte) []byte {
@@ -202,7 +225,7 @@ func (r *reader) control() Control {
 		}
 		return m
 	case ControlConnect:
-		return Connect{r.varint(), r.u32(), r.suites(1)}
+		return Connect{r.varint(), r.peerID(), r.suites(1)}
 	case ControlRinging:
 		return Ringing{r.varint(), r.bytes16()}
 	case ControlRefused:

@@ -54,7 +54,7 @@ func (r *reader) limits() RekeyLimits { return RekeyLimits{r.u64(), r.u32()} }
 // Credentials are what either side shows of itself in hello and answer.
 type Credentials struct {
 	Chain      [][]byte // DER, leaf first, anchor left out
-	Staples    [][]byte // element i speaks of certificate i; nil where there is none
+	Staples    [][]byte // element i speaks of certificate i; nil where there is none, and never the last
 	Delegation *SealedDelegation
 }
 
@@ -78,12 +78,15 @@ func (r *reader) credentials() (c Credentials) {
 		}
 		c.Chain = append(c.Chain, der)
 	}
-	for range r.count(0, MaxChain) {
+	for range r.count(0, len(c.Chain)) {
 		s := r.opaque16()
 		if len(s) > MaxStaple {
 			r.fail("a staple of too many bytes")
 		}
 		c.Staples = append(c.Staples, s)
+	}
+	if n := len(c.Staples); n > 0 && len(c.Staples[n-1]) == 0 {
+		r.fail("a last staple that is empty") // it could as well not be there: one encoding
 	}
 	c.Delegation = r.delegation()
 	return c
@@ -189,7 +192,7 @@ func ParseAnswer(b []byte) (*Answer, error) {
 type Proof struct {
 	Seal       Seal
 	Delegation *SealedDelegation // only where it is made at this login
-	MAC        []byte
+	MAC        []byte            // of any length here: one that is not of the suite's is a wrong one
 }
 
 // Append appends the body of the proof frame.

@@ -6,28 +6,31 @@ import (
 	"testing"
 )
 
+func compartments(n int) (c []string) {
+	for i := range n {
+		c = append(c, string(rune('a'+i)))
+	}
+	return c
+}
+
+func suites(n int) (s []Suite) {
+	for i := range n {
+		s = append(s, Suite(i))
+	}
+	return s
+}
+
+func many(n, size int) (v [][]byte) {
+	for range n {
+		v = append(v, make([]byte, size))
+	}
+	return v
+}
+
+func text(n int) string { return strings.Repeat("x", n) }
+
 // TestLimits accepts the last value that section 10 or a layout allows and refuses the first beyond it.
 func TestLimits(t *testing.T) {
-	compartments := func(n int) (c []string) {
-		for i := range n {
-			c = append(c, string(rune('a'+i)))
-		}
-		return c
-	}
-	suites := func(n int) (s []Suite) {
-		for i := range n {
-			s = append(s, Suite(i))
-		}
-		return s
-	}
-	many := func(n, size int) (v [][]byte) {
-		for range n {
-			v = append(v, make([]byte, size))
-		}
-		return v
-	}
-	text := func(n int) string { return strings.Repeat("x", n) }
-
 	for _, l := range []struct {
 		what, structure string
 		last            int
@@ -70,8 +73,12 @@ func TestLimits(t *testing.T) {
 		{"certificate", "hello", MaxCertificate, CodeMalformed, func(n int) []byte {
 			return helloWith(func(h *Hello) { h.Chain = many(MaxChain, n) })
 		}},
-		{"staples", "answer", MaxChain, CodeMalformed, func(n int) []byte { return answerWith(func(a *Answer) { a.Staples = many(n, 1) }) }},
-		{"staple", "answer", MaxStaple, CodeMalformed, func(n int) []byte { return answerWith(func(a *Answer) { a.Staples = many(MaxChain, n) }) }},
+		{"staples", "answer", MaxChain, CodeMalformed, func(n int) []byte {
+			return answerWith(func(a *Answer) { a.Chain, a.Staples = many(MaxChain, 1), many(n, 1) })
+		}},
+		{"staple", "answer", MaxStaple, CodeMalformed, func(n int) []byte {
+			return answerWith(func(a *Answer) { a.Chain, a.Staples = many(MaxChain, 1), many(MaxChain, n) })
+		}},
 		{"relay's display name", "hop-parameters", MaxName, CodeMalformed, func(n int) []byte { return (&HopParameters{Relay: text(n)}).Append(nil) }},
 		{"relay's name", "hop-context", MaxName, CodeMalformed, func(n int) []byte { return HopContext{Relay: text(n)}.Append(nil) }},
 		{"deployment", "delegation", MaxName, CodeMalformed, func(n int) []byte { return Delegation{Deployment: text(n)}.Append(nil) }},
@@ -105,12 +112,17 @@ func TestLimits(t *testing.T) {
 			}
 			return m.Append(nil)
 		}},
-		{"name", "control", MaxName, CodeMalformed, func(n int) []byte { return Peers{Entries: []PeerEntry{{Name: text(n), Suites: offer}}}.Append(nil) }},
-		{"identity", "control", MaxIdentity, CodeMalformed, func(n int) []byte {
-			return Peers{Entries: []PeerEntry{{Identity: text(n), Suites: offer}}}.Append(nil)
+		{"name", "control", MaxName, CodeMalformed, func(n int) []byte {
+			return Peers{Entries: []PeerEntry{{ID: 1, Name: text(n), Suites: offer}}}.Append(nil)
 		}},
-		{"suites of connect", "control", MaxSuites, CodeMalformed, func(n int) []byte { return Connect{Suites: suites(n)}.Append(nil) }},
+		{"identity", "control", MaxIdentity, CodeMalformed, func(n int) []byte {
+			return Peers{Entries: []PeerEntry{{ID: 1, Identity: text(n), Suites: offer}}}.Append(nil)
+		}},
+		{"suites of connect", "control", MaxSuites, CodeMalformed, func(n int) []byte { return Connect{ID: 1, Suites: suites(n)}.Append(nil) }},
 		{"text", "content", MaxText, CodeMalformed, func(n int) []byte { return contentWith(func(c *Content) { c.Text = text(n) }) }},
+		{"suites of refused", "control", MaxSuites, CodeMalformed, func(n int) []byte {
+			return Refused{Number: CodeSuiteUnsupported, Suites: suites(n)}.Append(nil)
+		}},
 		{"description", "content", MaxDescription, CodeMalformed, func(n int) []byte {
 			return (&Content{Type: ContentMachine, Machine: Machine{Description: text(n)}}).Append(nil)
 		}},

@@ -46,6 +46,20 @@ func levelWith(compartments ...string) []byte {
 	return WriteRequest{1, data16("conversation"), Level{1, compartments}}.Append(nil)
 }
 
+func entryWith(change func(*PeerEntry)) []byte {
+	return Peers{Entries: []PeerEntry{*with(entry, change)}}.Append(nil)
+}
+
+func delegationFor(purposes uint16) []byte {
+	return with(delegations[0].value, func(d *Delegation) { d.Purposes = purposes }).Append(nil)
+}
+
+func sealFrameWith(change func(*Seal)) []byte {
+	f := sealFrame(1, 0)
+	change(&f[0].Seal)
+	return f.Append(nil)
+}
+
 var malformed = slices.Concat(malformedBasics, malformedHandshake, malformedSeals, malformedEnvelopes, malformedControl)
 
 const (
@@ -56,6 +70,9 @@ const (
 	badOrder = "ascending order"
 	badText  = "control characters"
 	badCount = "a count of"
+
+	badLength  = "text too long"
+	badPurpose = "purposes that do not exist"
 )
 
 var malformedBasics = []malformedCase{
@@ -97,11 +114,22 @@ var malformedHandshake = []malformedCase{
 	{"hello", "share-twice", helloWith(func(h *Hello) { h.Shares = []Share{{0x1d, []byte{1}}, {0x1d, []byte{2}}} }), badOrder},
 	{"hello", "no-certificate", helloWith(func(h *Hello) { h.Chain = nil }), badCount},
 	{"hello", "empty-certificate", helloWith(func(h *Hello) { h.Chain = [][]byte{{}} }), "a certificate of"},
+	{"hello", "6-certificates", helloWith(func(h *Hello) { h.Chain = many(MaxChain+1, 1) }), badCount},
+	{"hello", "more-staples-than-certificates", helloWith(func(h *Hello) { h.Chain, h.Staples = many(2, 1), many(3, 1) }), badCount},
+	{"hello", "last-staple-empty", helloWith(func(h *Hello) { h.Chain, h.Staples = many(2, 1), [][]byte{{1}, nil} }), "a last staple"},
+	{"hello", "only-staple-empty", helloWith(func(h *Hello) { h.Staples = [][]byte{nil} }), "a last staple"},
+	{"hello", "9-versions", helloWith(func(h *Hello) { h.Versions = []uint16{1, 2, 3, 4, 5, 6, 7, 8, 9} }), badCount},
+	{"hello", "17-suites", helloWith(func(h *Hello) { h.Suites = suites(MaxSuites + 1) }), badCount},
+	{"hello", "5-shares", helloWith(func(h *Hello) { h.Shares = []Share{{1, nil}, {2, nil}, {3, nil}, {4, nil}, {5, nil}} }), badCount},
 	{"hello", "delegation-flag-2", put(bytesOf("hello", "conversation-delegated"), 142, 2), badFlag},
 	{"hello", "delegation-delegates", helloWith(func(h *Hello) {
 		h.Delegation = &SealedDelegation{delegations[0].value.Append(nil), sampleSeal("x", SchemeP256, 1, 0)}
 		h.Delegation.Statement[33] |= 1 << PurposeDelegation
 	}), "delegates further"},
+	{"hello", "delegation-for-unknown-purpose", helloWith(func(h *Hello) {
+		h.Delegation = &SealedDelegation{delegations[0].value.Append(nil), sampleSeal("x", SchemeP256, 1, 0)}
+		h.Delegation.Statement[33] |= 1 << 5
+	}), badPurpose},
 	{"hello", "delegation-with-trailing-byte", helloWith(func(h *Hello) {
 		h.Delegation = &SealedDelegation{append(delegations[0].value.Append(nil), 0), sampleSeal("x", SchemeP256, 1, 0)}
 	}), trailing},
@@ -110,6 +138,9 @@ var malformedHandshake = []malformedCase{
 	{"answer", "no-suite", answerWith(func(a *Answer) { a.Suites = nil }), badCount},
 	{"answer", "suites-unsorted", answerWith(func(a *Answer) { a.Suites = []Suite{2, 1} }), badOrder},
 	{"answer", "no-certificate", answerWith(func(a *Answer) { a.Chain = nil }), badCount},
+	{"answer", "17-suites", answerWith(func(a *Answer) { a.Suites = suites(MaxSuites + 1) }), badCount},
+	{"answer", "more-staples-than-certificates", answerWith(func(a *Answer) { a.Staples = many(2, 1) }), badCount},
+	{"answer", "last-staple-empty", answerWith(func(a *Answer) { a.Staples = [][]byte{nil} }), "a last staple"},
 	{"answer", "delegation-flag-2", put(bytesOf("answer", "hop"), len(bytesOf("answer", "hop"))-1, 2), badFlag},
 	{"answer", "trailing", append(bytesOf("answer", "hop"), 0), trailing},
 
@@ -124,23 +155,32 @@ var malformedHandshake = []malformedCase{
 	}).Append(nil), badOrder},
 	{"hop-parameters", "control-character", with(*hopParameters[0].value, func(p *HopParameters) { p.Relay = "a\nb" }).Append(nil), badText},
 	{"hop-parameters", "no-utf-8", with(*hopParameters[0].value, func(p *HopParameters) { p.Relay = "a\xff" }).Append(nil), badText},
+	{"hop-parameters", "name-of-201", (&HopParameters{Relay: text(MaxName + 1)}).Append(nil), badLength},
+	{"hop-parameters", "17-compartments", (&HopParameters{Level: Level{1, compartments(MaxCompartments + 1)}}).Append(nil), badCount},
 	{"conversation-parameters", "trailing", append(bytesOf("conversation-parameters", "ok"), 0), trailing},
 	{"conversation-parameters", "cut", bytesOf("conversation-parameters", "ok")[:11], tooShort},
 	{"hop-context", "delete-character", HopContext{Relay: "a\x7f"}.Append(nil), badText},
 	{"hop-context", "c1-character", HopContext{Relay: "a\u0085"}.Append(nil), badText},
 	{"hop-context", "surrogate", HopContext{Relay: "\xed\xa0\x80"}.Append(nil), badText},
+	{"hop-context", "name-of-201", HopContext{Relay: text(MaxName + 1)}.Append(nil), badLength},
 	{"hop-context", "trailing", append(bytesOf("hop-context", "ok"), 0), trailing},
 	{"conversation-context", "control-character", ConversationContext{Asking: "a\x00", AskedFor: bob}.Append(nil), badText},
+	{"conversation-context", "identity-of-201-asking", ConversationContext{Asking: text(MaxIdentity + 1)}.Append(nil), badLength},
+	{"conversation-context", "identity-of-201-asked-for", ConversationContext{AskedFor: text(MaxIdentity + 1)}.Append(nil), badLength},
 	{"conversation-context", "trailing", append(bytesOf("conversation-context", "ok"), 0), trailing},
 }
 
 var malformedSeals = []malformedCase{
 	{"seal", "no-signature", with(seals[0].value, func(s *Seal) { s.Signature = nil }).Append(nil), "a signature of"},
+	{"seal", "signature-of-1025", with(seals[0].value, func(s *Seal) { s.Signature = data("signature", MaxSignature+1) }).Append(nil), "a signature of"},
+	{"seal", "leaves-131072", Seal{Signature: []byte{1}, Leaves: 2 * MaxLeaves, Path: make([][32]byte, MaxPath+1)}.Append(nil), "power of two"},
 	{"seal", "leaves-0", put(bytesOf("seal", "one"), 79, 0), "power of two"},
 	{"seal", "leaves-3", put(bytesOf("seal", "last-of-eight"), 79, 3), "power of two"},
 	{"seal", "index-beyond-leaves", with(seals[1].value, func(s *Seal) { s.Index = 8 }).Append(nil), "beyond the leaves"},
 	{"seal", "path-too-long", append(bytesOf("seal", "last-of-eight"), data("node", 32)...), trailing},
 	{"seal", "path-too-short", bytesOf("seal", "last-of-eight")[:164], tooShort},
+	{"seal-frame", "no-signature", sealFrameWith(func(s *Seal) { s.Signature = nil }), "a signature of"},
+	{"seal-frame", "signature-of-1025", sealFrameWith(func(s *Seal) { s.Signature = data("signature", MaxSignature+1) }), "a signature of"},
 	{"seal-frame", "no-entry", put(bytesOf("seal-frame", "one")[:81], 80, 0), "no entries"},
 	{"seal-frame", "count-too-high", put(bytesOf("seal-frame", "one"), 80, 2), tooShort},
 	{"seal-frame", "count-too-low", put(bytesOf("seal-frame", "two-of-four"), 80, 1), trailing},
@@ -149,6 +189,10 @@ var malformedSeals = []malformedCase{
 	{"seal-frame", "leaves-6", put(bytesOf("seal-frame", "two-of-four"), 79, 6), "power of two"},
 	{"seal-frame", "trailing", append(bytesOf("seal-frame", "one"), 0), trailing},
 	{"delegation", "delegates", with(delegations[0].value, func(d *Delegation) { d.Purposes |= 1 << PurposeDelegation }).Append(nil), "delegates further"},
+	{"delegation", "purpose-0", delegationFor(1 << 0), badPurpose},
+	{"delegation", "purpose-5", delegationFor(1 << 5), badPurpose},
+	{"delegation", "purpose-15", delegationFor(1 << 15), badPurpose},
+	{"delegation", "name-of-201", with(delegations[0].value, func(d *Delegation) { d.Deployment = text(MaxName + 1) }).Append(nil), badLength},
 	{"delegation", "control-character", with(delegations[0].value, func(d *Delegation) { d.Deployment = "\t" }).Append(nil), badText},
 	{"delegation", "trailing", append(bytesOf("delegation", "ok"), 0), trailing},
 	{"head", "role-0", put(bytesOf("head", "both"), 33, 0), "no such role"},
@@ -169,6 +213,8 @@ var malformedEnvelopes = []malformedCase{
 	{"envelope", "seq-longer-than-needed", insert(bytesOf("envelope", "control"), 1, 0x40), longer},
 	{"envelope", "compartments-unsorted", envelopeWith(func(h *Header) { h.Label.Compartments = []string{"b", "a"} }), badOrder},
 	{"envelope", "compartment-twice", envelopeWith(func(h *Header) { h.Label.Compartments = []string{"a", "a"} }), badOrder},
+	{"envelope", "17-compartments", envelopeWith(func(h *Header) { h.Label.Compartments = compartments(MaxCompartments + 1) }), badCount},
+	{"envelope", "compartment-of-33", envelopeWith(func(h *Header) { h.Label.Compartments = []string{text(MaxCompartment + 1)} }), badLength},
 	{"envelope", "ciphertext-of-15", cut(bytesOf("envelope", "control"), 3, 1), "shorter than its tag"},
 	{"content", "type-0", contentWith(func(c *Content) { c.Type = 0 }), "unknown type"},
 	{"content", "type-4", contentWith(func(c *Content) { c.Type = 4 }), "unknown type"},
@@ -177,6 +223,7 @@ var malformedEnvelopes = []malformedCase{
 	{"content", "number-longer-than-needed", insert(contentWith(func(c *Content) { c.Number = 5 }), 57, 0x40), longer},
 	{"content", "bye-trailing", append(bytesOf("content", "bye"), 0), trailing},
 	{"content", "machine-control-character", with(*contents[2].value, func(c *Content) { c.Machine.Description = "a\r" }).Append(nil), badText},
+	{"content", "machine-description-of-1025", with(*contents[2].value, func(c *Content) { c.Machine.Description = text(MaxDescription + 1) }).Append(nil), badLength},
 	{"content", "machine-trailing", append(bytesOf("content", "machine"), 0), trailing},
 }
 
@@ -191,18 +238,30 @@ var malformedControl = []malformedCase{
 	{"control", "peers-count-too-low", put(bytesOf("control", "peers"), 4, 1), trailing},
 	{"control", "peers-count-longer-than-needed", []byte{2, 1, 0, 0x40, 0}, longer},
 	{"control", "entry-write-flag-2", put(bytesOf("control", "peers"), len(bytesOf("control", "peers"))-1, 2), badFlag},
-	{"control", "entry-control-character", Peers{Entries: []PeerEntry{{Name: "\x1b[2J", Suites: offer}}}.Append(nil), badText},
-	{"control", "entry-without-suite", Peers{Entries: []PeerEntry{{}}}.Append(nil), badCount},
+	{"control", "peers-65-entries", Peers{Entries: slices.Repeat([]PeerEntry{bare}, MaxPeersEntries+1)}.Append(nil), "too many entries"},
+	{"control", "entry-id-0", entryWith(func(e *PeerEntry) { e.ID = 0 }), "id of 0"},
+	{"control", "entry-control-character", entryWith(func(e *PeerEntry) { e.Name = "\x1b[2J" }), badText},
+	{"control", "entry-name-of-201", entryWith(func(e *PeerEntry) { e.Name = text(MaxName + 1) }), badLength},
+	{"control", "entry-identity-of-201", entryWith(func(e *PeerEntry) { e.Identity = text(MaxIdentity + 1) }), badLength},
+	{"control", "entry-17-compartments", entryWith(func(e *PeerEntry) { e.Level.Compartments = compartments(MaxCompartments + 1) }), badCount},
+	{"control", "entry-17-suites", entryWith(func(e *PeerEntry) { e.Suites = suites(MaxSuites + 1) }), badCount},
+	{"control", "entry-without-suite", entryWith(func(e *PeerEntry) { e.Suites = nil }), badCount},
+	{"control", "connect-id-0", Connect{2, 0, offer}.Append(nil), "id of 0"},
+	{"control", "connect-17-suites", Connect{2, 7, suites(MaxSuites + 1)}.Append(nil), badCount},
 	{"control", "connect-without-suite", Connect{2, 7, nil}.Append(nil), badCount},
 	{"control", "connect-suites-unsorted", Connect{2, 7, []Suite{3, 2}}.Append(nil), badOrder},
 	{"control", "refused-with-suites", Refused{2, CodeBusy, offer}.Append(nil), "suites"},
+	{"control", "refused-17-suites", Refused{2, CodeSuiteUnsupported, suites(MaxSuites + 1)}.Append(nil), badCount},
 	{"control", "refused-without-suites", Refused{2, CodeSuiteUnsupported, nil}.Append(nil), "suites"},
+	{"control", "open-id-0", Open{Role: RoleInitiator, Other: *with(entry, func(e *PeerEntry) { e.ID = 0 })}.Append(nil), "id of 0"},
 	{"control", "open-role-0", put(bytesOf("control", "open"), 17, 0), "no such role"},
 	{"control", "open-role-3", put(bytesOf("control", "open"), 17, 3), "no such role"},
 	{"control", "open-may-write-2", put(bytesOf("control", "open"), 18, 2), badFlag},
 	{"control", "open-other-may-write-2", put(bytesOf("control", "open"), 19, 2), badFlag},
 	{"control", "label-unsorted", levelWith("b", "a"), badOrder},
 	{"control", "label-compartment-twice", levelWith("a", "a"), badOrder},
+	{"control", "label-17-compartments", levelWith(compartments(MaxCompartments + 1)...), badCount},
+	{"control", "label-compartment-of-33", levelWith(text(MaxCompartment + 1)), badLength},
 	{"control", "label-compartment-empty", levelWith(""), "compartments not valid"},
 	{"control", "label-compartment-upper-case", levelWith("Ops"), "compartments not valid"},
 	{"control", "bye-trailing", []byte{0x0b, 0}, trailing},

@@ -215,6 +215,8 @@ type Delegation struct {
 	Deployment string   // the relay's name
 }
 
+const delegable = 1<<PurposeInitiator | 1<<PurposeResponder | 1<<PurposeHead
+
 // Allows reports whether the delegated key may seal statements of that purpose.
 func (d Delegation) Allows(p Purpose) bool { return d.Purposes&(1<<p) != 0 }
 
@@ -230,8 +232,11 @@ func (d Delegation) Append(b []byte) []byte {
 func ParseDelegation(b []byte) (Delegation, error) {
 	r := &reader{what: "delegation", b: b}
 	d := Delegation{Key: r.hash(), Purposes: r.u16(), NotAfter: r.u64(), Deployment: r.text8(MaxName)}
-	if d.Allows(PurposeDelegation) {
+	switch {
+	case d.Allows(PurposeDelegation):
 		r.fail("a delegation that delegates further")
+	case d.Purposes&^delegable != 0:
+		r.fail("a delegation for purposes that do not exist")
 	}
 	return d, r.done()
 }

@@ -162,7 +162,7 @@ var (
 	}
 	hellos = []named[*Hello]{
 		{"hop", &Hello{[]uint16{1}, KindHop, offer, bothShares, data32("hello nonce"),
-			Credentials{[][]byte{data("alice", 60), data("alice ca", 50)}, [][]byte{data("staple", 20), nil}, nil},
+			Credentials{[][]byte{data("alice", 60), data("alice ca", 50)}, [][]byte{nil, data("staple", 20)}, nil},
 			RekeyLimits{DefaultRekeyCount, DefaultRekeyAfter}, hopContexts[0].value.Append(nil)}},
 		{"conversation-delegated", &Hello{[]uint16{1, 2}, KindConversation, offer[1:2], bothShares[:1], data32("hello nonce 2"),
 			Credentials{[][]byte{data("alice", 60)}, nil, sampleDelegation("alice")},

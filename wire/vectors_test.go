@@ -68,7 +68,11 @@ func parseVector(name, text string) (v vector, err error) {
 // run computes what must come out and returns it with the fields that were not taken as input.
 func (v vector) run() (out, rest []field, err error) {
 	in := &inputs{fields: v.fields}
-	if compute, ok := derivations[v.kind]; ok {
+	compute, ok := derivations[v.kind]
+	if !ok {
+		compute, ok = schedules[v.kind]
+	}
+	if ok {
 		out = compute(in)
 	} else if i := slices.IndexFunc(structures, func(s structure) bool { return s.name == v.kind }); i >= 0 {
 		var value any
@@ -238,7 +242,7 @@ func writeVectors(t *testing.T) {
 	}
 }
 
-// vectors makes all cases: a structure's from its samples and faults, a derivation's from derivationCases.
+// vectors makes all cases: a structure's from its samples and faults, a derivation's from derivationCases and scheduleCases.
 func vectors() (all []vector) {
 	finish := func(v vector) {
 		out, rest, err := v.run()
@@ -256,7 +260,7 @@ func vectors() (all []vector) {
 	for _, m := range malformed {
 		finish(vector{m.structure + "-bad-" + fileName(m.name), m.code().String(), m.structure, m.name, []field{{"bytes", m.bytes}}})
 	}
-	for _, v := range derivationCases() {
+	for _, v := range slices.Concat(derivationCases(), scheduleCases()) {
 		v.expect = "ok"
 		finish(v)
 	}

@@ -132,8 +132,9 @@ def share(r):  # 3.1
 def chain(r):  # 3.3
     return [r.opaque(2, "certificate", 1, 8192) for _ in range(r.number(1, "chain", range(1, 6)))]
 
-def staples(r):  # 3.3
-    return [r.opaque(2, "staple", 0, 4096) for _ in range(r.number(1, "staples", range(6)))]
+def staples(r, certificates):  # 3.3
+    found = [r.opaque(2, "staple", 0, 4096) for _ in range(r.number(1, "staples", range(len(certificates) + 1)))]
+    need(not found or found[-1], "range", "a last staple that is empty")
 
 def carried_delegation(r):  # 3.3: the statement, or nothing
     if not r.flag("delegation"):
@@ -159,7 +160,7 @@ def hello(r):  # 3.3
     ascending([group for group, _ in shares], "shares")
     r.fixed(32, "nonce")
     certificates = chain(r)
-    staples(r)
+    staples(r, certificates)
     delegated = carried_delegation(r)
     limits(r)
     context = r.rest("context")
@@ -175,10 +176,10 @@ def answer(r):  # 3.4
     share(r)
     r.fixed(32, "nonce")
     certificates = chain(r)
-    staples(r)
+    staples(r, certificates)
     return {"suite": suite, "leaf": certificates[0], "delegation": carried_delegation(r)}
 
-def proof(r):  # 3.5; the length of the mac is the suite's affair, which a proof does not name
+def proof(r):  # 3.5; a mac of any length: one that is not as long as the suite's hash is wrong, not malformed
     handshake_message(r)
     return {"seal": seal(r), "delegation": carried_delegation(r), "mac": r.opaque(1, "mac")}
 
@@ -246,7 +247,7 @@ def seal_frame(r):  # 5.6
 def delegation(r):  # 4.5
     r.fixed(32, "key")
     purposes = r.number(2, "purposes")
-    need(not purposes & 1 << 4, "range", "a delegation that delegates")
+    need(not purposes & ~0b1110, "range", "a delegation for what cannot be delegated")
     r.number(8, "not after")
     r.text(1, "deployment", 200)
 
@@ -296,8 +297,11 @@ def probe(r):  # 2.3
 def waiting(r):  # 2.3
     r.number(1, "what for", (1, 2))
 
+def peer_id(r):  # 7.2
+    r.number(4, "id", range(1, 1 << 32))
+
 def peers_entry(r):  # 7.2
-    r.number(4, "id")
+    peer_id(r)
     r.text(1, "name", 200)
     identity(r)
     r.fixed(32, "certificate")
@@ -316,7 +320,7 @@ def control(r):  # 7.2, 7.3
         for _ in range(r.varint("entries", range(65))):
             peers_entry(r)
     elif kind == 0x03:  # connect
-        r.number(4, "id")
+        peer_id(r)
         suites(r)
     elif kind == 0x05:  # refused
         code = r.number(2, "code")
@@ -475,21 +479,7 @@ def receipt(v):  # 6, 5.5, 4.2
     whole(head, statement)
     return [("statement", statement), ("leaf", leaf(3, v.fixed("salt", 16), statement))]
 
-# What goes in, as the names in their order, and what computes the rest.
-COMPUTED = {
-    "transcript-hashes": ("hello answer proof accept ", transcript_hashes),
-    "signer": ("certificate delegation ", signer_of),
-    "seal-input": ("signer time leaves root ", seal_input),
-    "tree": ("(purpose salt statement )+(padding )*", tree),
-    "digests": ("channel lane direction inner-envelope header-around header-of-other payload-of-other ", digests),
-    "transcript": ("th lane direction last t (inner-envelope )*", transcript),
-    "parties": ("author author-spki recipient recipient-spki ", parties),
-    "commitment": ("opening-key channel lane direction header-without-commitment content ", commitment),
-    "machine-hash": ("own other facts ", machine_hash),
-    "receipt": ("th lane role flags epoch (my-digest )*(your-digest )*salt ", receipt),
-}
-
-# ---------------------------------------------------------------- key schedule (3.9) and ratchet (5.3); no vector has them yet
+# ---------------------------------------------------------------- key schedule (3.9), nonce (5.1), ratchet (5.3), machine (7.5)
 
 def extract(name, salt, secret):  # RFC 5869
     return hmac.digest(salt, secret, name)
@@ -504,33 +494,98 @@ def expand(name, secret, info, size):  # RFC 5869
 def expand_label(name, secret, label, context, size):  # 3.9
     return expand(name, secret, u(2, size) + opaque8(b"sinete/1 " + label) + opaque8(context), size)
 
-def key_schedule(suite, shared, th2, th, salt=None):  # 3.9
-    name, key_size = SUITES[suite]
-    size = hashlib.new(name).digest_size
-    prk = extract(name, bytes(size) if salt is None else salt, shared)
-    labels = {"mac i": (th2, size), "mac r": (th2, size), "parameters key": (th2, key_size), "parameters iv": (th2, 12),
-              "chain": (th, size), "lanes": (th, size)}
-    return {"PRK": prk} | {x: expand_label(name, prk, x.encode(), *labels[x]) for x in labels}
+def hash_size(suite):
+    return hashlib.new(SUITES[suite][0]).digest_size
 
-def hop_lane(suite, lanes, lane, direction):  # 3.9: key, iv
+def suite_of(v, *names):
+    """The suite; the named fields must be as long as its hash."""
+    suite = v.number("suite")
+    for name in names:
+        v.fixed(name, hash_size(suite))
+    return suite
+
+def key_schedule(v):  # 3.9
+    suite = suite_of(v, "th2", "th")
+    name, key_size = SUITES[suite]
+    size, th2, th = hash_size(suite), v.one("th2"), v.one("th")
+    prk = extract(name, v.one("salt") or bytes(size), v.one("shared-secret"))
+    return [("prk", prk)] + [(out, expand_label(name, prk, label, context, n)) for out, label, context, n in (
+        ("mac-i", b"mac i", th2, size), ("mac-r", b"mac r", th2, size),
+        ("par-key", b"parameters key", th2, key_size), ("par-iv", b"parameters iv", th2, 12),
+        ("chain", b"chain", th, size), ("lanes", b"lanes", th, size))]
+
+def hop_lane(suite, lanes, lane, direction):  # 3.9
     name, key_size = SUITES[suite]
     where = u(8, lane) + u(1, direction)
-    return expand_label(name, lanes, b"lane key", where, key_size), expand_label(name, lanes, b"lane iv", where, 12)
+    return [("key", expand_label(name, lanes, b"lane key", where, key_size)),
+            ("iv", expand_label(name, lanes, b"lane iv", where, 12))]
 
-def conversation_lane(suite, prk, th, lane, direction):  # 3.9: ratchet(0), iv
+def conversation_lane(suite, prk, th, lane, direction):  # 3.9
     name = SUITES[suite][0]
     where = opaque8(th) + u(8, lane) + u(1, direction)
-    return expand_label(name, prk, b"lane ratchet", where, 32), expand_label(name, prk, b"lane iv", where, 12)
+    return [("ratchet", expand_label(name, prk, b"lane ratchet", where, 32)),
+            ("iv", expand_label(name, prk, b"lane iv", where, 12))]
 
-def nonce(iv, seq):  # 5.1
-    return iv[:4] + u(8, int.from_bytes(iv[4:], "big") ^ seq)
+def lane_keys(v):  # 3.9
+    lane = v.number("lane")
+    if v["lanes"]:
+        suite = suite_of(v, "lanes")
+        return [x for direction in (1, 2) for x in hop_lane(suite, v.one("lanes"), lane, direction)]
+    suite = suite_of(v, "prk", "th")
+    return [x for direction in (1, 2) for x in conversation_lane(suite, v.one("prk"), v.one("th"), lane, direction)]
 
-def ratchet(value):  # 5.3: ratchet(n+1), key(n), opening key(n)
-    out = expand("sha256", value, b"sinete/1 ratchet", 96)
-    return out[:32], out[32:64], out[64:]
+def nonces(v):  # 5.1
+    iv = v.fixed("iv", 12)
+    return [("nonce", iv[:4] + u(8, int.from_bytes(iv[4:], "big") ^ int.from_bytes(seq, "big"))) for seq in v["seq"]]
 
-def machine_mac(suite, prk, th, direction, value):  # 7.5
-    return hmac.digest(expand_label(SUITES[suite][0], prk, b"machine", th + u(1, direction), 32), value, "sha256")
+def ratchet(v):  # 5.3
+    state, out = v["ratchet"][0], []
+    for _ in range(3):
+        block = expand("sha256", state, b"sinete/1 ratchet", 96)
+        state = block[:32]
+        out += [("ratchet", state), ("key", block[32:64]), ("opening-key", block[64:])]
+    return out
+
+def machine_mac(v):  # 7.5
+    suite = suite_of(v, "prk", "th")
+    key = expand_label(SUITES[suite][0], v.one("prk"), b"machine", v.one("th") + u(1, v.number("direction")), 32)
+    return [("machine-key", key), ("mac", hmac.digest(key, v.fixed("machine-hash", 32), "sha256"))]
+
+def handshake_mac(v, label, th):  # 3.9; th is what the seal is over
+    suite = suite_of(v, "prk", "th2", th)
+    whole(seal, v.one("seal"))
+    if v.one("delegation"):
+        whole(delegation, v.one("delegation"))
+    key = expand_label(SUITES[suite][0], v.one("prk"), label, v.one("th2"), hash_size(suite))
+    said = b"".join(len32(v.one(part)) for part in (th, "certificate", "seal", "delegation"))
+    return [("mac", hmac.digest(key, said, SUITES[suite][0]))]
+
+def proof_mac(v):
+    return handshake_mac(v, b"mac i", "th2")
+
+def accept_mac(v):
+    return handshake_mac(v, b"mac r", "th3")
+
+# What goes in, as the names in their order, and what computes the rest.
+COMPUTED = {
+    "transcript-hashes": ("hello answer proof accept ", transcript_hashes),
+    "signer": ("certificate delegation ", signer_of),
+    "seal-input": ("signer time leaves root ", seal_input),
+    "tree": ("(purpose salt statement )+(padding )*", tree),
+    "digests": ("channel lane direction inner-envelope header-around header-of-other payload-of-other ", digests),
+    "transcript": ("th lane direction last t (inner-envelope )*", transcript),
+    "parties": ("author author-spki recipient recipient-spki ", parties),
+    "commitment": ("opening-key channel lane direction header-without-commitment content ", commitment),
+    "machine-hash": ("own other facts ", machine_hash),
+    "receipt": ("th lane role flags epoch (my-digest )*(your-digest )*salt ", receipt),
+    "key-schedule": ("suite salt shared-secret th2 th ", key_schedule),
+    "lane-keys": ("suite (lanes |prk th )lane ", lane_keys),
+    "nonce": ("iv (seq )*", nonces),
+    "ratchet": ("ratchet ", ratchet),
+    "machine-mac": ("suite prk th direction machine-hash ", machine_mac),
+    "proof-mac": ("suite prk th2 certificate seal delegation ", proof_mac),
+    "accept-mac": ("suite prk th2 th3 certificate seal delegation ", accept_mac),
+}
 
 # ---------------------------------------------------------------- vectors
 
@@ -544,7 +599,8 @@ REASONS = [(re.compile(words), why) for words, why in (
     (r"flags?-\d|more-2|write-2", "flag"),
     (r"(type|kind|role)-\d", "unknown"),
     (r"body-too-long", "limit"),
-    (r"\bno-|empty|without-suite|with-suites|leaves-\d|index-beyond|delegates|ciphertext-of-15|^\d$", "range"),
+    (r"\bno-|empty|without-suite|with-suites|leaves-\d|index-beyond|delegates|ciphertext-of-15|^\d$"
+     r"|^\d+-[a-z]|-\d\d+-[a-z]|-of-(33|201|1025)|more-staples|staple-empty|id-0|purpose", "range"),
 )]
 
 class Vector:
