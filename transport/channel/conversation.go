@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -10,19 +9,24 @@ import (
 )
 
 // ratchet gives each envelope of a conversation's lane its own keys (protocol.md section 5.3).
-type ratchet struct{ state [32]byte }
+type ratchet struct {
+	state  [32]byte
+	erased bool
+}
 
 func (r *ratchet) next() (key, opening [32]byte) {
-	out, err := hkdf.Expand(sha256.New, r.state[:], "sinete/1 ratchet", 96)
-	if err != nil {
-		panic("channel: " + err.Error()) // only for a length beyond 255 hashes
+	if r.erased {
+		panic("channel: a lane is used after Erase") // keys made of zeros would be everybody's
 	}
-	copy(r.state[:], out[:32])
-	copy(key[:], out[32:64])
-	copy(opening[:], out[64:])
-	clear(out)
+	// HKDF-Expand block by block, without what crypto/hkdf allocates for each envelope.
+	next := wire.HMAC(&r.state, ratchetInfo, []byte{1})
+	key = wire.HMAC(&r.state, next[:], ratchetInfo, []byte{2})
+	opening = wire.HMAC(&r.state, key[:], ratchetInfo, []byte{3})
+	r.state = next
 	return key, opening
 }
+
+var ratchetInfo = []byte("sinete/1 ratchet")
 
 // ConversationLane is a lane of a conversation channel. Seal is for one goroutine, Open for one (another).
 type ConversationLane struct {
@@ -109,9 +113,10 @@ func (l *ConversationLane) aead(key *[32]byte) (a interface {
 }
 
 // Erase clears the ratchets: nothing sent or received before can be opened from this lane any more, and nothing after.
+// Seal and Open panic from here on.
 func (l *ConversationLane) Erase() {
-	clear(l.outRatchet.state[:])
-	clear(l.inRatchet.state[:])
+	l.outRatchet = ratchet{erased: true}
+	l.inRatchet = ratchet{erased: true}
 }
 
 // MachineFrame authenticates a machine hash for a closed direction (section 7.5).

@@ -20,12 +20,21 @@ type Config struct {
 // step is a place in a handshake's order; a call out of order is a fault of the caller, refused without harm.
 type step int
 
+const spoiled step = -1
+
 func (s *step) take(at step) error {
 	if *s != at {
 		return wire.Errorf(wire.CodeUnexpected, "a handshake step out of order")
 	}
 	*s++
 	return nil
+}
+
+// spoil ends the handshake where a step fails: no later one may work with what that step refused.
+func (s *step) spoil(err *error) {
+	if *err != nil {
+		*s = spoiled
+	}
 }
 
 // core is what both roles keep between their steps.
@@ -76,10 +85,11 @@ type Initiator struct {
 func NewInitiator(cfg Config) *Initiator { return &Initiator{core: core{cfg: cfg}} }
 
 // Hello makes the body of hello, with fresh shares and nonce.
-func (i *Initiator) Hello() ([]byte, error) {
+func (i *Initiator) Hello() (body []byte, err error) {
 	if err := i.step.take(0); err != nil {
 		return nil, err
 	}
+	defer i.step.spoil(&err)
 	h := wire.Hello{Versions: []uint16{wire.Version}, Kind: i.cfg.Kind, Suites: i.cfg.Suites,
 		Credentials: i.cfg.Credentials, Limits: i.cfg.Limits, Context: i.cfg.Context}
 	rand.Read(h.Nonce[:])
@@ -108,6 +118,7 @@ func (i *Initiator) ReadAnswer(body []byte) (a *wire.Answer, statement []byte, e
 	if err := i.step.take(1); err != nil {
 		return nil, nil, err
 	}
+	defer i.step.spoil(&err)
 	i.answer = slices.Clone(body)
 	if a, err = wire.ParseAnswer(i.answer); err != nil {
 		return nil, nil, err
@@ -150,6 +161,7 @@ func (i *Initiator) ReadAccept(body []byte) (seal wire.Seal, statement, paramete
 	if err := i.step.take(3); err != nil {
 		return wire.Seal{}, nil, nil, err
 	}
+	defer i.step.spoil(&err)
 	if i.accept, err = wire.ParseAccept(slices.Clone(body)); err != nil {
 		return wire.Seal{}, nil, nil, err
 	}
@@ -188,13 +200,13 @@ func NewResponder(cfg Config) *Responder { return &Responder{core: core{cfg: cfg
 
 // ReadHello takes the body of hello and chooses version, suite and share. The caller verifies the credentials and compares
 // the context with its own view before Answer.
-func (r *Responder) ReadHello(body []byte) (*wire.Hello, error) {
+func (r *Responder) ReadHello(body []byte) (h *wire.Hello, err error) {
 	if err := r.step.take(0); err != nil {
 		return nil, err
 	}
+	defer r.step.spoil(&err)
 	r.hello = slices.Clone(body)
-	h, err := wire.ParseHello(r.hello)
-	if err != nil {
+	if h, err = wire.ParseHello(r.hello); err != nil {
 		return nil, err
 	}
 	if h.Kind != r.cfg.Kind {
@@ -237,6 +249,7 @@ func (r *Responder) ReadProof(body []byte) (p *wire.Proof, statement []byte, err
 	if err := r.step.take(2); err != nil {
 		return nil, nil, err
 	}
+	defer r.step.spoil(&err)
 	r.proof = slices.Clone(body)
 	if p, err = wire.ParseProof(r.proof); err != nil {
 		return nil, nil, err

@@ -50,10 +50,9 @@ func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
 	if f.Type == wire.FrameAnswer || f.Type == wire.FrameAccept {
 		sender = wire.RoleResponder
 	}
-	if f.Type != o.next || from != sender {
+	if o.Established() || f.Type != o.next || from != sender {
 		return wire.Errorf(wire.CodeUnexpected, "%v from the %v in a conversation's handshake", f.Type, from)
 	}
-	o.next++ // hello, answer, proof, accept and envelope follow each other
 	body := slices.Clone(f.Body)
 	var err error
 	switch f.Type {
@@ -75,6 +74,9 @@ func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
 		if a, err = wire.ParseAccept(body); err == nil {
 			o.establish(a)
 		}
+	}
+	if err == nil {
+		o.next++ // hello, answer, proof, accept and envelope follow each other
 	}
 	return err
 }
@@ -108,20 +110,22 @@ func (o *Observer) Envelope(from wire.Role, e *wire.Envelope, digest [32]byte) e
 	return nil
 }
 
-// Head takes the head that side from has sealed and compares it with the observer's own view. Errors have CodeIntegrity.
-func (o *Observer) Head(from wire.Role, h wire.Head) error {
+// Head takes the head that side from has sealed and compares it with the observer's own view. news is false where it says nothing that
+// a head before it has not said: such heads, of which anybody could make any number, need not be passed on. Errors have CodeIntegrity.
+func (o *Observer) Head(from wire.Role, h wire.Head) (news bool, err error) {
 	if !o.Established() || h.Channel != o.id || h.Lane != 0 || h.Role != from {
-		return wire.Errorf(wire.CodeIntegrity, "a head of another conversation")
+		return false, wire.Errorf(wire.CodeIntegrity, "a head of another conversation")
 	}
 	sent, received := o.sides[from-1], o.sides[from.Other()-1]
 	if h.Mine != nil {
 		if *h.Mine != sent.Here() {
-			return wire.Errorf(wire.CodeIntegrity, "a head over %d inner envelopes that does not agree with the %d that passed", h.Mine.Count, sent.Here().Count)
+			return false, wire.Errorf(wire.CodeIntegrity, "a head over %d inner envelopes that does not agree with the %d that passed", h.Mine.Count, sent.Here().Count)
 		}
+		news = sent.LastSealed() != *h.Mine
 		sent.Seal()
 	}
-	_, err := received.Acknowledge(h.Yours)
-	return err
+	acked, err := received.Acknowledge(h.Yours)
+	return news || acked, err
 }
 
 // Sealed reports whether side from has sealed everything it sent.
