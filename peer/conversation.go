@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -87,6 +88,7 @@ func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) 
 		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}),
 		receipts: map[Stage]uint64{}, ended: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancelCause(s.link.Context())
+	unasked := false
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conversations[c.ID] != nil {
@@ -97,11 +99,17 @@ func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) 
 		a.conversation <- c
 		delete(s.attempts, c.Person.Identity)
 	} else if open.Role == wire.RoleInitiator {
-		return nil, wire.Errorf(wire.CodeUnexpected, "a conversation that nobody asked for")
+		unasked = true
 	}
 	s.conversations[c.ID] = c
 	c.running.Add(1) // the reader
-	c.running.Go(c.drive)
+	c.running.Go(func() {
+		if unasked { // whoever asked has given up meanwhile; or nobody has, and no card signs for that
+			c.end(wire.CodeTimeout, true)
+			return
+		}
+		c.drive()
+	})
 	s.running.Go(func() {
 		c.running.Wait()
 		c.finish()
@@ -121,7 +129,7 @@ func (c *Conversation) drive() {
 		err = c.send()
 	}
 	if err != nil && c.ctx.Err() == nil {
-		c.session.cfg.Logger.Info("conversation ends", "with", c.Person.Identity, "err", err)
+		c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
 		c.end(wire.CodeOf(err), true)
 	}
 }
@@ -155,10 +163,13 @@ func (c *Conversation) handshake(ctx context.Context) error {
 		return err
 	}
 	c.channel, c.inner, c.other = ch, ch.Conversation(), other
+	c.Person.Name = other.Name // by the certificate, whatever the relay's list said
 	c.toThem = wire.Parties(s.own.Identity, s.own.KeyHash, other.Identity, other.KeyHash)
 	c.fromUs = wire.Parties(other.Identity, other.KeyHash, s.own.Identity, s.own.KeyHash)
 	s.mu.Lock()
-	s.byChannel[ch.ID] = c
+	if c.ctx.Err() == nil { // else end has been here, and nothing would take it out again
+		s.byChannel[ch.ID] = c
+	}
 	s.mu.Unlock()
 	c.contact.rewind()
 	close(c.established)
@@ -210,7 +221,7 @@ func (m inHop) Receive(ctx context.Context) (wire.Frame, error) {
 func (c *Conversation) deliver(f *link.Received) error {
 	for i := range f.Pieces {
 		if err := c.take(&f.Pieces[i]); err != nil {
-			c.session.cfg.Logger.Info("conversation ends", "with", c.Person.Identity, "err", err)
+			c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
 			c.end(wire.CodeOf(err), true)
 			return &endedError{wire.CodeOf(err)}
 		}
@@ -330,7 +341,7 @@ func (c *Conversation) stored(p wire.Place) {
 
 // head verifies a seal of the other side and checks its head.
 func (c *Conversation) head(e *wire.SealEntry) error {
-	if err := c.session.verifier.Verify(c.other.Signer, wire.PurposeHead, e.Statement, e.Seal); err != nil {
+	if err := link.VerifyHead(c.session.verifier, c.other.Signer, e); err != nil {
 		return err
 	}
 	_, acked, err := c.inner.Check(e.Head)
@@ -419,13 +430,11 @@ func (c *Conversation) end(number wire.Code, tell bool) {
 		}
 		c.mu.Unlock()
 		s := c.session
+		c.cancel(&endedError{number})
 		s.mu.Lock()
 		delete(s.conversations, c.ID)
-		if c.isEstablished() {
-			delete(s.byChannel, c.channel.ID)
-		}
+		maps.DeleteFunc(s.byChannel, func(_ [32]byte, other *Conversation) bool { return other == c })
 		s.mu.Unlock()
-		c.cancel(&endedError{number})
 		if tell {
 			_ = s.link.Send(wire.Disconnect{Req: s.nextReq(), Conversation: c.ID, Number: number}) // the link's failure says the same
 		}
@@ -436,6 +445,7 @@ func (c *Conversation) end(number wire.Code, tell bool) {
 
 // finish is called when reader and driver are done.
 func (c *Conversation) finish() {
+	c.end(c.session.number(), false) // they may have ended with the session, before it got round to its conversations
 	if c.channel != nil {
 		c.channel.Erase()
 	}

@@ -162,8 +162,10 @@ func (c *Conversation) confirmed(p wire.Place) {
 		c.receipt(StageRelay, next) // H3 says more; H1 may have been overtaken
 		c.receipt(StagePeer, next)
 	}
-	c.stalled.Stop()
-	c.stalled = nil
+	if c.stalled != nil { // an H3 may come before the flight it acknowledges is noted
+		c.stalled.Stop()
+		c.stalled = nil
+	}
 	if len(c.flights) > 0 {
 		c.stalled = time.AfterFunc(wire.UnconfirmedAfter*time.Second, c.unconfirmed)
 	}
@@ -194,6 +196,9 @@ func (c *Conversation) receipt(s Stage, next uint64) {
 }
 
 func (c *Conversation) unconfirmed() {
+	if c.ctx.Err() != nil {
+		return // nothing follows Closed
+	}
 	n, _ := c.contact.waiting()
 	c.events.put(&Warning{"unconfirmed", fmt.Sprintf("%d messages are not confirmed; they stay queued", n)})
 }

@@ -37,8 +37,7 @@ type Session struct {
 	conversations map[[16]byte]*Conversation
 	byChannel     map[[32]byte]*Conversation
 	attempts      map[string]*attempt // by identity
-	leaving       bool
-	bye           chan struct{} // closed when the relay has answered bye
+	bye           chan struct{}       // closed when the relay has answered bye
 	byeOnce       sync.Once
 	done          chan struct{} // closed when nothing of the session runs any more
 	err           error         // why the session ended, once done is closed
@@ -84,8 +83,8 @@ func (s *Session) run() {
 	s.running.Wait()
 	s.self.close()
 	s.mu.Lock()
-	if s.leaving && err != nil {
-		s.cfg.Logger.Debug("the session ended while leaving", "err", err)
+	if s.farewell() && err != nil {
+		s.cfg.Logger.Debug("the session ended after bye", "err", err)
 		err = nil
 	}
 	s.err = err
@@ -100,6 +99,14 @@ func codeOfEnd(err error) wire.Code {
 		return wire.CodeBye
 	}
 	return wire.CodeOf(err)
+}
+
+// number is what ended the session, for its conversations.
+func (s *Session) number() wire.Code {
+	if err := s.link.Err(); err != io.EOF {
+		return codeOfEnd(err)
+	}
+	return wire.CodeBye
 }
 
 // acceptStreams takes the streams that the relay opens, one for each conversation.
@@ -389,21 +396,25 @@ func (s *Session) Close(ctx context.Context) error {
 		closing.Go(func() { _ = c.Disconnect(ctx) }) // what went wrong is in its Closed event
 	}
 	closing.Wait()
-	s.mu.Lock()
-	s.leaving = true
-	s.mu.Unlock()
 	wait, cancel := context.WithTimeout(ctx, wire.ByeSeconds*time.Second)
 	defer cancel()
 	err := s.leave(wait)
 	if err != nil {
-		s.link.Fail(transportBye)
+		s.link.Fail(&wire.Error{Number: wire.CodeTimeout, Err: err})
 	}
 	<-s.done
 	return err
 }
 
-// transportBye ends the connection where the relay did not.
-var transportBye = &transport.CloseError{Number: wire.CodeBye}
+// farewell reports whether the relay has answered bye: what happens to the connection after that is no failure.
+func (s *Session) farewell() bool {
+	select {
+	case <-s.bye:
+		return true
+	default:
+		return false
+	}
+}
 
 func (s *Session) leave(ctx context.Context) error {
 	if err := s.link.Send(wire.Bye{}); err != nil {

@@ -202,7 +202,7 @@ func (l *leg) deliver(f *link.Received) error {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		c.relay.cfg.Logger.Warn("conversation ended", "identity", l.session.other.Identity, "code", wire.CodeOf(err).String(), "err", err)
+		c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", wire.CodeOf(err).String(), "err", err)
 		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
 		return &endedError{}
 	}
@@ -217,12 +217,19 @@ func (l *leg) pass(f *link.Received) ([]link.Item, error) {
 		p := &f.Pieces[i]
 		switch {
 		case p.Seals != nil:
+			var seals []wire.SealEntry
 			for j := range p.Seals {
-				if err := l.head(&p.Seals[j]); err != nil {
+				news, err := l.head(&p.Seals[j])
+				if err != nil {
 					return nil, err
 				}
+				if news {
+					seals = append(seals, p.Seals[j])
+				}
 			}
-			items = append(items, link.Item{Seals: p.Seals})
+			if seals != nil {
+				items = append(items, link.Item{Seals: seals})
+			}
 		case p.Opened.Type == wire.EnvelopeHandshake:
 			if err := l.handshake(p.Opened.Payload); err != nil {
 				return nil, err
@@ -266,6 +273,14 @@ func (l *leg) handshake(payload []byte) error {
 	}
 	switch f.Type {
 	case wire.FrameHello:
+		got, err := wire.ParseConversationContext(c.observer.Hello().Context)
+		if err != nil {
+			return err
+		}
+		asking, asked := l.session.other.Identity, l.other().session.other.Identity
+		if got != (wire.ConversationContext{Conversation: c.id, Asking: asking, AskedFor: asked}) {
+			return wire.Errorf(wire.CodeWrongContext, "a hello for another conversation")
+		}
 		return l.ownCertificate(c.observer.Hello().Credentials)
 	case wire.FrameAnswer:
 		return l.ownCertificate(c.observer.Answer().Credentials)
@@ -286,9 +301,9 @@ func (l *leg) ownCertificate(creds wire.Credentials) error {
 }
 
 // head verifies a seal of this side over a head of the conversation and compares the head with what passed. c.mu is held.
-func (l *leg) head(e *wire.SealEntry) error {
-	if err := l.conversation.relay.verifier.Verify(l.session.other.Signer, wire.PurposeHead, e.Statement, e.Seal); err != nil {
-		return err
+func (l *leg) head(e *wire.SealEntry) (news bool, err error) {
+	if err := link.VerifyHead(l.conversation.relay.verifier, l.session.other.Signer, e); err != nil {
+		return false, err
 	}
 	return l.conversation.observer.Head(l.role, e.Head)
 }
@@ -297,15 +312,18 @@ func (l *leg) head(e *wire.SealEntry) error {
 func (l *leg) acknowledgement(e []wire.SealEntry) {
 	c := l.conversation
 	c.mu.Lock()
-	err := l.head(&e[0])
+	news, err := l.head(&e[0])
 	if err == nil && e[0].Head.Mine != nil {
 		err = wire.Errorf(wire.CodeUnexpected, "a head on the control stream that signs envelopes")
 	}
 	c.mu.Unlock()
 	if err != nil {
-		c.relay.cfg.Logger.Warn("conversation ended", "identity", l.session.other.Identity, "code", wire.CodeOf(err).String(), "err", err)
+		c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", wire.CodeOf(err).String(), "err", err)
 		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
 		return
+	}
+	if !news {
+		return // or this side could fill the other's control stream with what it knows
 	}
 	if err := l.other().session.link.Pass(e); err != nil {
 		l.other().session.link.Fail(err)

@@ -35,7 +35,7 @@ func (d *directory) reserve(ctx context.Context, identity string) (*place, error
 	d.mu.Lock()
 	if d.reserved[identity] {
 		d.mu.Unlock()
-		return nil, wire.Errorf(wire.CodeCardInUse, "another login of %s is under way", identity)
+		return nil, wire.Errorf(wire.CodeCardInUse, "another login with this card is under way")
 	}
 	old := d.sessions[identity]
 	if old == nil && len(d.sessions)+len(d.reserved) >= d.limit {
@@ -50,9 +50,9 @@ func (d *directory) reserve(ctx context.Context, identity string) (*place, error
 	}
 	if old.alive(ctx) {
 		p.release()
-		return nil, wire.Errorf(wire.CodeCardInUse, "%s has a session", identity)
+		return nil, wire.Errorf(wire.CodeCardInUse, "session %d is alive", old.id)
 	}
-	old.link.Fail(wire.Errorf(wire.CodeSuperseded, "a fresh login of %s took over", identity))
+	old.link.Fail(wire.Errorf(wire.CodeSuperseded, "a fresh login of the same identity took over"))
 	select {
 	case <-old.done:
 		return p, nil

@@ -131,7 +131,7 @@ func (r *Relay) serve(conn *transport.Conn) {
 		conn.Close(wire.CodeOf(err))
 		return
 	}
-	log = log.With("identity", s.other.Identity)
+	log = log.With("peer", s.id) // identities are personal data: the levels file and the list have them, the log does not
 	log.Info("login", "level", s.level.String(), "delegated", s.other.Delegated)
 	err = s.link.Run(context.Background())
 	s.ended(err)

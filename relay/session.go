@@ -101,7 +101,7 @@ func (s *session) entryOf(o *session) wire.PeerEntry {
 func (s *session) mayWriteTo(o *session) bool { return s.relay.cfg.Flow.MayWrite(s.level, o.level) }
 
 func (s *session) refuse(req uint64, number wire.Code, suites []wire.Suite) error {
-	s.relay.cfg.Logger.Info("refused", "identity", s.other.Identity, "code", number.String())
+	s.relay.cfg.Logger.Info("refused", "peer", s.id, "code", number.String())
 	return s.link.Send(wire.Refused{Req: req, Number: number, Suites: suites})
 }
 

@@ -30,7 +30,7 @@ type Acquaintance struct {
 	// Meet verifies the other's certificates. It is called before anything is sealed for them.
 	Meet     func(ctx context.Context, c wire.Credentials) (*cardauth.Party, error)
 	Verifier *seal.Verifier
-	Now        func() time.Time
+	Now      func() time.Time
 }
 
 // signer is whose seal the channel takes from then on: the scheme of the first seal is pinned, a delegation checked.
@@ -38,7 +38,10 @@ type Acquaintance struct {
 func (a *Acquaintance) signer(p *cardauth.Party, first wire.Seal, d *wire.SealedDelegation, deployment string) (*Other, error) {
 	if d == nil {
 		s, err := p.Signer(first.Scheme, nil)
-		return &Other{Party: p, Signer: s}, err
+		if err != nil {
+			return nil, unproven(err)
+		}
+		return &Other{Party: p, Signer: s}, nil
 	}
 	s, err := cardauth.VerifyDelegation(a.Verifier, p, d, a.Now(), deployment)
 	return &Other{Party: p, Signer: s, Delegated: true}, err

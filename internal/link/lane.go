@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"sinete/cardauth/seal"
@@ -24,7 +25,11 @@ type Lane struct {
 	sealed deadline // runs while received envelopes wait for their seal
 	acked  deadline // runs while sealed envelopes wait for their acknowledgement
 
+	writtenMu sync.Mutex
+	written   wire.Place // the last place whose seal is written
+
 	pending Received // of the flight that no seal covers yet
+	pieces  int      // of the flight before: about what the next will hold
 	buffer  []byte   // where payloads are decrypted to
 }
 
@@ -46,6 +51,9 @@ type Flight struct {
 func FlightOf(items []Item) (n, bytes int) {
 	envelopes := 0
 	for _, it := range items {
+		if n-envelopes == wire.MaxFlight {
+			break // seals without envelopes of their own are limited too where they arrive
+		}
 		if it.Seals == nil {
 			if envelopes == wire.MaxFlight || bytes+len(it.Payload) > wire.MaxFlightBytes {
 				break
@@ -74,6 +82,8 @@ type Received struct {
 // Lane makes the lane of a stream.
 func (l *Link) Lane(s *transport.Stream) *Lane {
 	lane := &Lane{link: l, hop: l.Channel.Hop(s.ID()), Stream: s, room: newSignal()}
+	lane.written = lane.hop.Sent.Here()
+	lane.sealed.received, lane.acked.received = l.Conn.Received, l.Conn.Received
 	lane.sealed.fail = func() {
 		l.Fail(wire.Errorf(wire.CodeUnsealed, "envelopes on stream %d without their seal", s.ID()))
 	}
@@ -91,14 +101,18 @@ func (l *Lane) Drop() {
 	l.link.mu.Lock()
 	delete(l.link.lanes, l.Stream.ID())
 	l.link.mu.Unlock()
-	l.sealed.stop()
-	l.acked.stop()
+	l.sealed.end()
+	l.acked.end()
 }
 
 const headTime = wire.HeadSeconds * time.Second
 
 // writeAhead is how much may wait in a stream's buffer when a flight begins.
 const writeAhead = 128 << 10
+
+// writePart is how much of a flight is handed to the stream at once: QUIC begins with it while the rest is encrypted, and the
+// stream's blocks stay of a size that is used again.
+const writePart = 16 << 10
 
 // Flight sends a flight and returns when its seal is written: then the next may follow.
 func (l *Lane) Flight(ctx context.Context, f Flight) error {
@@ -108,21 +122,24 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	if err := l.Stream.WaitBelow(ctx, writeAhead); err != nil {
 		return err
 	}
-	err := l.Stream.Append(func(b []byte) []byte {
-		for _, it := range f.Items {
-			switch {
-			case it.Seals != nil:
-				b = appendSealFrame(b, it.Seals)
-			case it.Type == wire.EnvelopeInner:
-				b = l.hop.SealInner(b, it.Payload, it.Digest)
-			default:
-				b = l.hop.Seal(b, it.Type, it.Payload)
+	for rest := f.Items; len(rest) > 0; {
+		err := l.Stream.Append(func(b []byte) []byte {
+			start := len(b)
+			for ; len(rest) > 0 && len(b)-start < writePart; rest = rest[1:] {
+				switch it := &rest[0]; {
+				case it.Seals != nil:
+					b = appendSealFrame(b, it.Seals)
+				case it.Type == wire.EnvelopeInner:
+					b = l.hop.SealInner(b, it.Payload, it.Digest)
+				default:
+					b = l.hop.Seal(b, it.Type, it.Payload)
+				}
 			}
+			return b
+		})
+		if err != nil {
+			return err
 		}
-		return b
-	})
-	if err != nil {
-		return err
 	}
 	var heads []wire.Head
 	seals, err := l.link.Sealer.Seal(ctx, l.link.Class, func() []seal.Statement {
@@ -135,8 +152,19 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	if err != nil {
 		return err
 	}
-	l.acked.start(headTime)
+	l.writtenMu.Lock()
+	l.written = *heads[0].Mine
+	l.await()
+	l.writtenMu.Unlock()
 	return appendSeals(l.Stream, seals, heads)
+}
+
+// await lets the deadline of acknowledgements run if one is due: for what is sealed and written, since a card may take longer for the next
+// seal, and only for envelopes, since nobody acknowledges a seal that is passed on. writtenMu is held.
+func (l *Lane) await() {
+	if l.hop.Sent.Acknowledged() != l.written {
+		l.acked.start(headTime)
+	}
 }
 
 // waitForRoom keeps to what may be unacknowledged in a lane (section 10).
@@ -211,6 +239,9 @@ func (l *Lane) envelope(body []byte) error {
 	if p.envelopes > wire.MaxFlight || p.bytes > wire.MaxFlightBytes {
 		return wire.Errorf(wire.CodeLimitExceeded, "a flight of %d envelopes, %d bytes", p.envelopes, p.bytes)
 	}
+	if p.Pieces == nil {
+		p.Pieces = make([]Piece, 0, l.pieces)
+	}
 	p.Pieces = append(p.Pieces, Piece{Opened: o})
 	return nil
 }
@@ -236,7 +267,7 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 			inner = append(inner, *e)
 			continue
 		}
-		if err := l.link.Verifier.Verify(l.link.Other, wire.PurposeHead, e.Statement, e.Seal); err != nil {
+		if err := VerifyHead(l.link.Verifier, l.link.Other, e); err != nil {
 			return err
 		}
 		c, err := l.head(e.Head)
@@ -255,7 +286,7 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 		return nil
 	}
 	flight := l.pending
-	l.pending, l.buffer = Received{}, nil
+	l.pending, l.buffer, l.pieces = Received{}, nil, len(flight.Pieces)
 	l.sealed.stop()
 	return deliver(&flight)
 }
@@ -285,10 +316,10 @@ func (l *Lane) head(h wire.Head) (closed bool, err error) {
 }
 
 func (l *Lane) acknowledged(p wire.Place) {
+	l.writtenMu.Lock()
 	l.acked.stop()
-	if n, _ := l.hop.Sent.Unacknowledged(); n > 0 && l.hop.Sent.LastSealed() != p {
-		l.acked.start(headTime)
-	}
+	l.await()
+	l.writtenMu.Unlock()
 	l.room.raise()
 	if l.Acknowledged != nil {
 		l.Acknowledged(p)

@@ -328,8 +328,8 @@ func (l *Link) patience() {
 
 func (l *Link) stopTimers() {
 	for _, lane := range l.allLanes() {
-		lane.sealed.stop()
-		lane.acked.stop()
+		lane.sealed.end()
+		lane.acked.end()
 	}
 }
 
@@ -343,22 +343,49 @@ func (l *Link) allLanes() []*Lane {
 	return lanes
 }
 
-// deadline ends the link with an error unless it is stopped in time.
+// deadline ends the link with an error unless it is stopped in time. It does not pass while the connection brings nothing at all: what is
+// missing then is nobody's fault, and the connection comes back or is soon given up as lost.
 type deadline struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	started time.Time
 	after   time.Duration
-	fail    func()
+	over    bool // never again
+
+	looked   bool // seen stands
+	seen     uint64
+	received func() uint64 // packets that the connection has brought
+	fail     func()
 }
+
+// lifeSign is how often a deadline that is about to pass looks whether the connection lives.
+const lifeSign = 5 * time.Second
 
 // start lets the deadline run unless it runs already.
 func (d *deadline) start(after time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer == nil {
-		d.started, d.after = time.Now(), after
-		d.timer = time.AfterFunc(after, d.fail)
+	if d.timer == nil && !d.over {
+		d.started, d.after, d.looked = time.Now(), after, false
+		var t *time.Timer
+		t = time.AfterFunc(after-lifeSign, func() { d.look(&t) })
+		d.timer = t
+	}
+}
+
+// look is called shortly before the deadline passes, and from then on.
+func (d *deadline) look(t **time.Timer) {
+	d.mu.Lock()
+	n := d.received()
+	lives := d.looked && n != d.seen
+	current := d.timer == *t // read under the lock, which start holds until it is set
+	if current && !lives {
+		d.looked, d.seen = true, n
+		d.timer.Reset(lifeSign)
+	}
+	d.mu.Unlock()
+	if current && lives {
+		d.fail()
 	}
 }
 
@@ -371,12 +398,20 @@ func (d *deadline) stop() {
 	}
 }
 
+// end stops the deadline for good: whoever is just about to start it belongs to a lane that has ended.
+func (d *deadline) end() {
+	d.mu.Lock()
+	d.over = true
+	d.mu.Unlock()
+	d.stop()
+}
+
 // extend gives a running deadline wire.CardSeconds from its start.
 func (d *deadline) extend() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil && d.after < wire.CardSeconds*time.Second {
-		d.after = wire.CardSeconds * time.Second
-		d.timer.Reset(time.Until(d.started.Add(d.after)))
+		d.after, d.looked = wire.CardSeconds*time.Second, false
+		d.timer.Reset(time.Until(d.started.Add(d.after - lifeSign)))
 	}
 }
