@@ -26,7 +26,7 @@ func BenchmarkMerkle(b *testing.B) {
 }
 
 func BenchmarkSealer(b *testing.B) {
-	for _, scheme := range []wire.Scheme{wire.SchemeP256, wire.SchemeRSAPKCS1, wire.SchemeEd25519} {
+	for _, scheme := range []wire.Scheme{wire.SchemeP256, wire.SchemeP384, wire.SchemeRSAPKCS1, wire.SchemeEd25519} {
 		for _, callers := range []int{1, 64, 1024} {
 			b.Run(fmt.Sprintf("%v/%d", scheme, callers), func(b *testing.B) {
 				key := newKey(b, scheme)
@@ -50,7 +50,7 @@ func BenchmarkSealer(b *testing.B) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	for _, scheme := range []wire.Scheme{wire.SchemeP256, wire.SchemeRSAPKCS1, wire.SchemeEd25519} {
+	for _, scheme := range []wire.Scheme{wire.SchemeP256, wire.SchemeP384, wire.SchemeRSAPKCS1, wire.SchemeEd25519} {
 		for name, remember := range map[string]int{"cold": 0, "remembered": 1024} {
 			b.Run(fmt.Sprintf("%v/%s", scheme, name), func(b *testing.B) {
 				key := newKey(b, scheme)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,7 @@ func (s *Sealer) run() {
 		if s.key.Software() {
 			s.pace.wait(s.ctx)
 		}
+		runtime.Gosched() // what woke the caller has often woken others, whose statements fit the same batch
 		batch, n := s.begin()
 		var err error
 		if n > 0 {

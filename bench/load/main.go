@@ -1,0 +1,114 @@
+// Load measures the whole system: a relay and two peers, each a process of its own, pass messages in a closed loop over
+// loopback. A message counts when its author has the recipient's receipt, checked (protocol.md section 6). Beside it, in the
+// same go, a plain QUIC splice passes frames of the same size, to show what all the security costs.
+//
+//	go run ./bench/load -window 1024 -size 256 -n 100000 -runs 5
+//	go run ./bench/load -window 1 -n 2000 -sign delegated -json
+//
+// It fails when a message was lost, doubled, or out of order. docs/performance.md has figures and how to read them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	if os.Getenv(roleVariable) != "" {
+		if err := child(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	settings, err := parseSettings(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(2)
+	}
+	if err := measure(ctx, settings, os.Stdout, os.Stderr); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		fmt.Fprintln(os.Stderr, "load:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// measure prints the result, and fails where a message did not arrive as it should.
+func measure(ctx context.Context, s Settings, out, log io.Writer) error {
+	result, err := load(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	if err := result.print(out, s.json); err != nil {
+		return err
+	}
+	err = result.faults("sinete")
+	if result.Beside != nil {
+		err = errors.Join(err, result.Beside.faults("splice"))
+	}
+	return err
+}
+
+// load starts the systems, warms them up and measures them in turns.
+func load(ctx context.Context, s Settings, log io.Writer) (*Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := newWorld(s)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"sinete"}
+	if s.Splice {
+		names = append(names, "splice")
+	}
+	var systems []*system
+	for _, name := range names {
+		sys, err := startSystem(ctx, name, s, w, log)
+		if err != nil {
+			return nil, err
+		}
+		defer sys.end()
+		systems = append(systems, sys)
+		if _, err := sys.measure(warmUp(s)); err != nil {
+			return nil, err
+		}
+		if s.cpuProfile != "" {
+			if err := sys.profile(s.cpuProfile); err != nil {
+				return nil, err
+			}
+		}
+	}
+	runs := make([][]Figures, len(systems))
+	for range s.Runs {
+		for i, sys := range systems {
+			f, err := sys.measure(s.N)
+			if err != nil {
+				return nil, err
+			}
+			runs[i] = append(runs[i], f)
+		}
+	}
+	r := &Result{Settings: s, Figures: medians(runs[0]), Frame: s.frameSize()}
+	if s.Splice {
+		beside := medians(runs[1])
+		r.Beside, r.Ratio, r.CPURatio = &beside, r.MessagesPerSecond/beside.MessagesPerSecond, r.cpu()/beside.cpu()
+	}
+	return r, nil
+}
+
+// warmUp is how many messages go before what is measured: the windows of QUIC and the memory have grown by then.
+func warmUp(s Settings) int { return max(s.N/5, s.Conversations) }

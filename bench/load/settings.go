@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"sinete/internal/trialpki"
+	"sinete/peer"
+	"sinete/wire"
+)
+
+// Settings are what a measurement is made of. They are part of its result.
+type Settings struct {
+	Window        int              `json:"window"` // unacknowledged messages of a conversation
+	Size          int              `json:"size"`   // bytes of text
+	N             int              `json:"n"`      // messages of a run, all conversations together
+	Conversations int              `json:"conversations"`
+	Key           trialpki.KeyType `json:"key"`
+	RelayKey      trialpki.KeyType `json:"relay_key"`
+	Sign          peer.Signing     `json:"sign"`
+	Suite         string           `json:"suite"` // empty: the best
+	Store         string           `json:"store"`
+	Runs          int              `json:"runs"`
+	Splice        bool             `json:"splice"`
+
+	json       bool
+	cpuProfile string
+}
+
+// minSize is what a message's number takes, by which the receiver checks the order.
+const minSize = 20
+
+// parseSettings reads the command line.
+func parseSettings(args []string, errors io.Writer) (Settings, error) {
+	var s Settings
+	var key, relayKey, sign string
+	f := flag.NewFlagSet("load", flag.ContinueOnError)
+	f.SetOutput(errors)
+	keys := fmt.Sprintf("one of %v", trialpki.KeyTypes)
+	f.IntVar(&s.Window, "window", 1024, "unacknowledged messages of a conversation")
+	f.IntVar(&s.Size, "size", 256, "bytes of a message's text")
+	f.IntVar(&s.N, "n", 100_000, "messages of a run, all conversations together")
+	f.IntVar(&s.Conversations, "conversations", 1, "conversations, each between two peers of its own")
+	f.StringVar(&key, "key", "p256", "key of the peers' cards: "+keys)
+	f.StringVar(&relayKey, "relay-key", "p256", "key of the relay: "+keys)
+	f.StringVar(&sign, "sign", "card", "who seals for the peers: card or delegated")
+	f.StringVar(&s.Suite, "suite", "", "the one suite that all offer; empty offers all")
+	f.StringVar(&s.Store, "store", "memory", "where peers keep messages: memory is what there is")
+	f.IntVar(&s.Runs, "runs", 1, "measured runs; figures are their medians")
+	f.BoolVar(&s.Splice, "splice", true, "measure a plain QUIC splice beside it, run by run")
+	f.BoolVar(&s.json, "json", false, "print one JSON object in place of the table")
+	f.StringVar(&s.cpuProfile, "cpuprofile", "", "directory for a CPU profile of each process")
+	if err := f.Parse(args); err != nil {
+		return s, err
+	}
+	s.Key, s.RelayKey, s.Sign = trialpki.KeyType(key), trialpki.KeyType(relayKey), peer.Signing(sign)
+	return s, s.check(f.Args())
+}
+
+func (s *Settings) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("%q: there are only flags", strings.Join(rest, " "))
+	case s.Window < 1 || s.Window > wire.MaxUnacknowledged-1:
+		return fmt.Errorf("-window must be from 1 to %d", wire.MaxUnacknowledged-1)
+	case s.Size < minSize || s.Size > wire.MaxText:
+		return fmt.Errorf("-size must be from %d to %d", minSize, wire.MaxText)
+	case s.Conversations < 1 || s.N < s.Conversations || s.Runs < 1:
+		return errors.New("-conversations and -runs must be positive, and -n at least as many as conversations")
+	case !slices.Contains(trialpki.KeyTypes, s.Key) || !slices.Contains(trialpki.KeyTypes, s.RelayKey):
+		return fmt.Errorf("-key and -relay-key are each one of %v", trialpki.KeyTypes)
+	case s.Sign != peer.SignCard && s.Sign != peer.SignDelegated:
+		return errors.New("-sign is card or delegated")
+	case s.Store != "memory":
+		return errors.New("-store is memory")
+	}
+	_, err := s.suites()
+	return err
+}
+
+// suites is what everybody offers; nil is all.
+func (s *Settings) suites() ([]wire.Suite, error) {
+	if s.Suite == "" {
+		return nil, nil
+	}
+	suite, ok := wire.ParseSuite(s.Suite)
+	if !ok {
+		return nil, fmt.Errorf("-suite: there is no %q", s.Suite)
+	}
+	return []wire.Suite{suite}, nil
+}
+
+// each is how many messages of n the i-th conversation sends.
+func (s *Settings) each(n, i int) int {
+	each := n / s.Conversations
+	if i < n%s.Conversations {
+		each++
+	}
+	return each
+}
+
+// frameSize is how many bytes one message takes on a hop, its envelopes and the frame around them: what the splice sends.
+func (s *Settings) frameSize() int {
+	content := wire.Content{Type: wire.ContentText, Number: uint64(s.N), Text: strings.Repeat("0", s.Size)}
+	header := wire.Header{Seq: uint64(s.N), Type: wire.EnvelopeContent}
+	inner := len(header.Append(nil)) + len(content.Append(nil)) + wire.MinCiphertext
+	header = wire.Header{Seq: uint64(s.N), Type: wire.EnvelopeInner}
+	outer := len(header.Append(nil)) + inner + wire.MinCiphertext
+	return len(wire.AppendFrameHeader(nil, wire.FrameEnvelope, outer)) + outer
+}
