@@ -148,7 +148,7 @@ func TestRacingLogins(t *testing.T) {
 		for i, s := range sessions {
 			if s != nil {
 				winners = append(winners, s)
-			} else {
+			} else if _, full := errors.AsType[*transport.RefusedError](errs[i]); !full { // QUIC's own queue of newcomers is short
 				turnedAway(t, errs[i], wire.CodeCardInUse)
 			}
 		}
