@@ -9,7 +9,7 @@ SHELL   := /bin/bash
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
 
-.PHONY: help build demo test check bench clean
+.PHONY: help build demo try test check bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
@@ -20,6 +20,10 @@ build: ## bin/relay, bin/peer, bin/testpki
 
 demo: build ## a trial world, two people and everything between them
 	$(call step,demo,./scripts/demo.sh)
+
+try: build ## chat within seconds, in this terminal: your own trial card, a relay, and somebody who answers
+	$(call step,build what only a trial needs,$(BUILD) -o bin/ ./examples/echo ./internal/try)
+	@bin/try
 
 test: ## installs what the tests need where it can, and runs them all
 	$(call step,what the tests need,./scripts/need.sh)
@@ -37,5 +41,5 @@ check: ## all that must hold before a commit
 bench: ## Go benchmarks
 	$(call step,benchmarks,$(GO) test -run '^$$' -bench . -benchmem ./...)
 
-clean: ## removes what build and demo made
-	$(call step,clean,rm -rf bin demo-world)
+clean: ## removes what build, demo and try made
+	$(call step,clean,rm -rf bin demo-world try-world)

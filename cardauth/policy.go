@@ -191,7 +191,11 @@ func checkChain(chain []*x509.Certificate) error {
 			return refuse(c, wire.CodeCertificateInvalid, "an issuer that is no certification authority")
 		}
 	}
-	leaf := chain[0]
+	return CheckUsage(chain[0])
+}
+
+// CheckUsage refuses the certificate of somebody that is not made for authentication (protocol.md section 3.8). Policy does so too.
+func CheckUsage(leaf *x509.Certificate) error {
 	switch {
 	case leaf.IsCA:
 		return refuse(leaf, wire.CodeCertificateInvalid, "an authority's certificate where a person's or relay's must be")

@@ -32,8 +32,19 @@ type Token struct {
 	Present                            bool // false: the reader is empty, and nothing below is set
 	Label, Serial, Manufacturer, Model string
 	Login                              bool // wants a PIN once, at login; otherwise it asks by itself, or never
+	PIN                                PINTries
 	Certificates                       []Certificate
 }
+
+// PINTries is what a token says of the tries that are left, without a number. Some say nothing before a PIN has been wrong.
+type PINTries string
+
+const (
+	PINUntouched PINTries = ""       // all, or the token does not say
+	PINLow       PINTries = "low"    // a wrong PIN has been given since the last right one
+	PINFinal     PINTries = "final"  // one more wrong PIN locks it
+	PINLocked    PINTries = "locked" // none
+)
 
 // Certificate is a certificate on a token.
 type Certificate struct {

@@ -56,9 +56,9 @@ func Open(ctx context.Context, uri string, prompt cardauth.Prompt) (cardauth.Car
 	if err != nil {
 		return nil, err
 	}
-	modules := u.modules()
-	if len(modules) == 0 {
-		return nil, &NotFoundError{URI: u.String(), Reason: "no PKCS #11 module was found; name one with module-path or " + ModuleVariable}
+	modules, err := Modules(uri)
+	if err != nil {
+		return nil, err
 	}
 	tokens, listErr := list(ctx, modules, u.matchesToken)
 	if err := ctx.Err(); err != nil {

@@ -82,7 +82,20 @@ func (m *module) token(p *pkcs11.Ctx, slot uint) (*Token, error) {
 	t.Present = true
 	t.Label, t.Serial, t.Manufacturer, t.Model = info.Label, info.SerialNumber, info.ManufacturerID, info.Model
 	t.Login = info.Flags&pkcs11.CKF_LOGIN_REQUIRED != 0
+	t.PIN = pinTries(info.Flags)
 	return t, nil
+}
+
+func pinTries(flags uint) PINTries {
+	switch {
+	case flags&pkcs11.CKF_USER_PIN_LOCKED != 0:
+		return PINLocked
+	case flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0:
+		return PINFinal
+	case flags&pkcs11.CKF_USER_PIN_COUNT_LOW != 0:
+		return PINLow
+	}
+	return PINUntouched
 }
 
 func (m *module) readCertificates(p *pkcs11.Ctx, t *Token) error {

@@ -160,16 +160,7 @@ func replaceFile(path string, b []byte) error {
 // Open reads a soft card and asks for its PIN, three times at most; after that the error is a cardauth.PINError. A file
 // that is none is a FormatError.
 func Open(ctx context.Context, path string, prompt cardauth.Prompt) (*Card, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	h, box, chain, err := parse(path, b)
+	h, box, chain, err := read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -194,4 +185,24 @@ func Open(ctx context.Context, path string, prompt cardauth.Prompt) (*Card, erro
 		return FromKey(signer, chain, h.scheme)
 	}
 	return nil, &cardauth.PINError{Card: name}
+}
+
+// Chain reads the certificates of a soft card, DER, the person's first. It needs no PIN, so that nobody has vouched for them:
+// they show what is in the file. A file that is none is a FormatError.
+func Chain(path string) ([][]byte, error) {
+	_, _, chain, err := read(path)
+	return chain, err
+}
+
+func read(path string) (h header, box []byte, chain [][]byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return header{}, nil, nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return header{}, nil, nil, err
+	}
+	return parse(path, b)
 }

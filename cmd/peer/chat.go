@@ -26,6 +26,8 @@ type chatCommand struct {
 	Revocation string   `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}). Only off works so far, which accepts revoked cards: for trials only. Default: ${default}."`
 	JSON       bool     `name:"json" xor:"form" help:"One JSON object a line instead of text."`
 	Plain      bool     `xor:"form" help:"Plain lines, on a terminal too."`
+	Connect    string   `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
+	Explain    bool     `help:"Say of each thing that happens what it means, once."`
 }
 
 // Help is what peer chat --help shows below its first line.
@@ -33,6 +35,9 @@ func (*chatCommand) Help() string { return aboutChat }
 
 func (c *chatCommand) run(p *program) int {
 	screen := p.screen(c.JSON)
+	if c.Explain {
+		screen = &explaining{screen: screen}
+	}
 	fail := func(err error) int {
 		t := explain(err)
 		screen.show(errorEvent(t))
@@ -63,7 +68,11 @@ func (c *chatCommand) run(p *program) int {
 		return fail(err)
 	}
 	talking.Store(true)
-	return newChat(s, screen, cfg.Suites).run(first, second, in)
+	chat := newChat(s, screen, cfg.Suites)
+	if c.Connect != "" {
+		chat.begin = "connect#" + c.Connect
+	}
+	return chat.run(first, second, in)
 }
 
 // logIn gives the card its time and the relay not for ever.
@@ -83,12 +92,8 @@ func (c *chatCommand) config() (peer.Config, error) {
 	if c.Revocation != "off" {
 		return cfg, revocationNotBuilt(c.Revocation)
 	}
-	_, port, err := net.SplitHostPort(c.Relay)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return cfg, &peer.AddressError{Address: c.Relay, Err: err}
+	if _, err := hostOf(c.Relay); err != nil {
+		return cfg, err
 	}
 	for _, name := range c.Suite {
 		s, ok := wire.ParseSuite(name)
@@ -99,17 +104,37 @@ func (c *chatCommand) config() (peer.Config, error) {
 	}
 	slices.Sort(cfg.Suites)
 	cfg.Suites = slices.Compact(cfg.Suites)
-	dir := c.Trust
+	var err error
+	_, cfg.Policy, err = loadTrust(c.Trust)
+	return cfg, err
+}
+
+// hostOf takes a relay's address apart.
+func hostOf(relay string) (string, error) {
+	host, port, err := net.SplitHostPort(relay)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return "", &peer.AddressError{Address: relay, Err: err}
+	}
+	return host, nil
+}
+
+// loadTrust makes a policy of the certificates in a folder, the usual one where none is named.
+func loadTrust(dir string) (string, *cardauth.Policy, error) {
 	if dir == "" {
 		home, err := os.UserConfigDir()
 		if err != nil {
-			return cfg, noTrustFolder(err)
+			return "", nil, noTrustFolder(err)
 		}
 		dir = filepath.Join(home, "sinete", "trust")
 	}
 	anchors, intermediates, err := cardauth.LoadTrust(dir)
-	cfg.Policy = &cardauth.Policy{Anchors: anchors, Intermediates: intermediates, Revocation: cardauth.RevocationOff}
-	return cfg, err
+	if err != nil {
+		return dir, nil, err
+	}
+	return dir, &cardauth.Policy{Anchors: anchors, Intermediates: intermediates, Revocation: cardauth.RevocationOff}, nil
 }
 
 // interrupted returns a context that the first interrupt ends and one that the second ends.

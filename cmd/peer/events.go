@@ -120,6 +120,14 @@ type certificateEntry struct {
 	authority bool
 }
 
+// checkEvent is a line of peer doctor.
+type checkEvent struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"` // empty where OK
+}
+
 // noticeEvent is progress, which only people are told.
 type noticeEvent struct{ text string }
 
@@ -135,6 +143,7 @@ func (refusedEvent) name() string      { return "refused" }
 func (warningEvent) name() string      { return "warning" }
 func (failureEvent) name() string      { return "error" }
 func (readerEvent) name() string       { return "reader" }
+func (checkEvent) name() string        { return "check" }
 func (noticeEvent) name() string       { return "" }
 
 // timeForm is RFC 3339 with milliseconds.

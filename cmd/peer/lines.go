@@ -52,8 +52,14 @@ func (s *lineScreen) show(e event) {
 		s.print(yellow, warningLine(e))
 	case readerEvent:
 		s.print(plain, readerLines(e)...)
+	case checkEvent:
+		if e.OK {
+			s.print(plain, checkLines(e)...)
+		} else {
+			s.print(yellow, checkLines(e)...)
+		}
 	case noticeEvent:
-		s.print(faint, e.text)
+		s.print(faint, strings.Split(e.text, "\n")...)
 	case failureEvent:
 		s.write(s.err, plain, failureLines(e))
 	}

@@ -1,5 +1,5 @@
 // Command peer is what a person talks with: it opens their card, logs in at a relay and takes commands, one a line
-// (peer chat); and it shows which cards are there (peer cards).
+// (peer chat); it shows which cards are there (peer cards), and finds out why something does not work (peer doctor).
 //
 // Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).
 package main
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -84,8 +85,9 @@ func askSecret(ctx context.Context, prompt string) (string, error) {
 }
 
 type commandLine struct {
-	Chat  chatCommand  `cmd:"" help:"Log in at a relay and talk."`
-	Cards cardsCommand `cmd:"" help:"Show readers, cards and certificates, and which one would be used."`
+	Chat   chatCommand   `cmd:"" help:"Log in at a relay and talk."`
+	Cards  cardsCommand  `cmd:"" help:"Show readers, cards and certificates, and which one would be used."`
+	Doctor doctorCommand `cmd:"" help:"Find out why it does not work, and what to do."`
 }
 
 // program is one run, with what tests put in the place of cards and relays.
@@ -97,12 +99,14 @@ type program struct {
 	login      func(ctx context.Context, cfg peer.Config) (session, error)
 	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt) (cardauth.Card, error)
 	listTokens func(modules []string) ([]pkcs11card.Token, error)
+	// socket gives a socket and a relay's address to the doctor.
+	socket func(relay string) (net.PacketConn, net.Addr, error)
 }
 
 // run is main without the process: it returns the exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, t terminal) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, terminal: t,
-		login: login, openToken: pkcs11card.Open, listTokens: pkcs11card.List}
+		login: login, openToken: pkcs11card.Open, listTokens: pkcs11card.List, socket: socket}
 	return p.run(args)
 }
 
@@ -126,8 +130,11 @@ func (p *program) run(args []string) int {
 		newLines(p).show(errorEvent(explain(wrongUsage(err.Error()))))
 		return statusUsage
 	}
-	if parsed.Selected().Name == "cards" {
+	switch parsed.Selected().Name {
+	case "cards":
 		return c.Cards.run(p)
+	case "doctor":
+		return c.Doctor.run(p)
 	}
 	return c.Chat.run(p)
 }

@@ -23,9 +23,11 @@ func (c *chat) obey(ctx context.Context, in *input) bool {
 	case <-c.over:
 		return false
 	}
-	if l.end {
-		return false
-	}
+	return !l.end && c.carryOut(ctx, l)
+}
+
+// carryOut does what a line says and reports whether there may be another.
+func (c *chat) carryOut(ctx context.Context, l line) bool {
 	if !l.long && strings.TrimSpace(l.text) == "" {
 		return true
 	}

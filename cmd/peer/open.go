@@ -79,19 +79,27 @@ func (p *program) describe(uris []string) []string {
 
 // openSoft opens PATH[?pin-value=PIN|?pin-source=file:PATH].
 func openSoft(ctx context.Context, name string, prompt cardauth.Prompt) (cardauth.Card, error) {
-	path := name
-	if i := strings.LastIndex(name, "?pin-"); i >= 0 {
-		pin, err := softPIN(name[i+1:])
+	path, attribute := cutPIN(name)
+	if attribute != "" {
+		pin, err := softPIN(attribute)
 		if err != nil {
 			return nil, err
 		}
-		path, prompt = name[:i], once(pin)
+		prompt = once(pin)
 	}
 	card, err := softcard.Open(ctx, path, prompt)
 	if err != nil {
 		return nil, err // and no card, rather than one that is nil
 	}
 	return card, nil
+}
+
+// cutPIN takes the attribute with the PIN off a soft card's name.
+func cutPIN(name string) (path, attribute string) {
+	if i := strings.LastIndex(name, "?pin-"); i >= 0 {
+		return name[:i], name[i+1:]
+	}
+	return name, ""
 }
 
 func softPIN(attribute string) (string, error) {

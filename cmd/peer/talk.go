@@ -18,6 +18,7 @@ type chat struct {
 	session session
 	screen  screen
 	suites  []wire.Suite // offered; none: all
+	begin   string       // the first command, before any of the input; empty: none
 
 	mu       sync.Mutex
 	talks    map[uint32]*talk         // the last one with each person, by their number
@@ -51,7 +52,9 @@ func (c *chat) run(first, second context.Context, in *input) int {
 	c.screen.show(closed)
 	c.screen.finished()
 	go c.follow()
-	for c.obey(first, in) {
+	if c.begin == "" || c.carryOut(first, line{text: c.begin}) {
+		for c.obey(first, in) {
+		}
 	}
 	leaving := false
 	select {

@@ -16,7 +16,7 @@ import (
 
 const aboutPeer = `Secure messages, sealed by the identity card that you carry.
 
-To begin: peer cards shows your card, peer chat HOST:PORT logs in. For a trial without a card:
+To begin: peer cards shows your card, peer chat HOST:PORT logs in, and peer doctor HOST:PORT says what to do where that fails. For a trial without a card:
 peer chat HOST:PORT --card soft:FILE --trust DIR --revocation off
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).`
@@ -99,7 +99,7 @@ func conversationLines(e conversationEvent) []string {
 	}[e.Machine]
 	lines := []string{fmt.Sprintf("connected to %s (%d), %s; %s", e.Name, e.ID, machine, e.Suite)}
 	if !e.mayWrite {
-		lines = append(lines, fmt.Sprintf("their level is below yours: you may read what %s writes, and not answer", e.Name))
+		lines = append(lines, fmt.Sprintf("the flow policy closes your direction: you may read what %s writes, and not answer", e.Name))
 	}
 	return lines
 }
@@ -139,6 +139,35 @@ func receiptLine(e receiptEvent) string {
 		return upTo + ": received and verified, says their seal"
 	}
 	return upTo + ": taken and on its way, says the relay's seal"
+}
+
+// What --explain says.
+
+const (
+	meansSession = "  This means: relay and you have shown each other who you are. Your card signed a challenge made for this connection alone."
+	meansClosed  = "  This means: both programs have erased the conversation's keys."
+
+	meansRelayReceipt = "  This means: the relay has checked your seal, the policy lets you write to them, and it is passing the message on. It\n" +
+		"  signed that. It cannot read what you wrote."
+	meansUnknownCommand = "  This means: what you typed is no command, so nothing was sent. A message is typed as send##ID##TEXT."
+)
+
+func meansConversation(e conversationEvent) string {
+	s := fmt.Sprintf("  This means: your cards have proved to each other who you are, and nobody but you two has the keys; the relay has not.\n"+
+		"  %d is their number here.", e.ID)
+	if e.mayWrite {
+		s += fmt.Sprintf(" Write to them with: send##%d##Hello", e.ID)
+	}
+	return s
+}
+
+func meansPeerReceipt(name string) string {
+	return fmt.Sprintf("  This means: %s has verified your seal and has the message. They signed that, over all that you\n"+
+		"  have written to them so far. The relay could not have made it up.", name)
+}
+
+func meansMessage(name string) string {
+	return fmt.Sprintf("  This means: %s sealed exactly these words. Showing them to you has sent %s your own receipt.", name, name)
 }
 
 func refusedLine(e refusedEvent) string { return "refused: " + e.Text }

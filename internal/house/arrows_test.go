@@ -58,8 +58,12 @@ var rooms = []room{
 
 	{name: "internal/trialpki", imports: "wire cardauth cardauth/softcard"},
 	{name: "internal/house", imports: "wire"},
-	{name: "internal/demo", imports: ""},        // sees the programs from outside only
-	{name: "internal/systemtest", imports: "*"}, // the whole system in its tests; nobody may import it
+	{name: "internal/program", imports: ""},
+	{name: "internal/demo", imports: "internal/program"},           // sees the programs from outside only
+	{name: "internal/processtest", imports: "internal/program"},    // its tests too, and they judge by the protocol's text alone
+	{name: "internal/try", imports: ""},                            // like internal/demo
+	{name: "internal/systemtest", imports: "*"},                    // the whole system in its tests; nobody may import it
+	{name: "examples/*", imports: "wire cardauth cardauth/* peer"}, // what anybody's program would import
 	{name: "bench", imports: "*"},
 	{name: "bench/*", imports: "*"},
 }
