@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"sinete/internal/program"
 )
 
 func main() {
@@ -63,18 +65,18 @@ type world struct {
 	bin, dir string
 	address  string // of the relay
 	serial   map[string]string
-	relay    *program
-	people   map[string]*program
+	relay    *program.Program
+	people   map[string]*program.Program
 }
 
-func (w *world) program(name string) string { return filepath.Join(w.bin, name) }
+func (w *world) path(name string) string { return filepath.Join(w.bin, name) }
 
 func (w *world) end() {
 	for _, p := range w.people {
-		p.kill()
+		p.Kill()
 	}
 	if w.relay != nil {
-		w.relay.kill()
+		w.relay.Kill()
 	}
 }
 
@@ -88,33 +90,33 @@ func (w *world) byHand() string {
 	const address = "127.0.0.1:7443"
 	hand := func(name string) string {
 		w := &world{bin: w.bin, dir: w.dir, address: address}
-		return w.program("peer") + " " + strings.ReplaceAll(strings.Join(w.chatArgs(name), " "), "?pin-value=1234", "")
+		return w.path("peer") + " " + strings.ReplaceAll(strings.Join(w.chatArgs(name), " "), "?pin-value=1234", "")
 	}
 	return fmt.Sprintf("  %s serve --config %s\n  %s\n  %s\n\nThe PIN of these trial cards is 1234. Type list, connect#ID, send##ID##TEXT.",
-		w.program("relay"), filepath.Join(w.dir, "hand", "relay.toml"), hand("alice"), hand("bruno"))
+		w.path("relay"), filepath.Join(w.dir, "hand", "relay.toml"), hand("alice"), hand("bruno"))
 }
 
 // login starts somebody's program and waits until the session is open.
 func (w *world) login(name string) error {
-	p, err := start(name, w.program("peer"), append(w.chatArgs(name), "--json")...)
+	p, err := start(name, w.path("peer"), append(w.chatArgs(name), "--json")...)
 	if err != nil {
 		return err
 	}
 	if old := w.people[name]; old != nil {
-		old.kill()
+		old.Kill()
 	}
 	w.people[name] = p
-	_, err = p.event("session", "state", "open", "signing", "card")
+	_, err = p.Event("session", "state", "open", "signing", "card")
 	return err
 }
 
 // idOf asks a person's program for the id of another, by name.
-func (w *world) idOf(person, other string) (string, event, error) {
+func (w *world) idOf(person, other string) (string, program.Event, error) {
 	p := w.people[person]
-	if err := p.say("list"); err != nil {
+	if err := p.Say("list"); err != nil {
 		return "", nil, err
 	}
-	e, err := p.event("peers")
+	e, err := p.Event("peers")
 	if err != nil {
 		return "", nil, err
 	}

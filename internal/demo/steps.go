@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
+
+	"sinete/internal/program"
 )
 
 // step is one thing that is shown.
@@ -33,13 +36,13 @@ var steps = []step{
 	{"second login", "a second login with Alice's card is refused, the first goes on", secondLogin, killAlice},
 	{"disconnect", "Alice leaves the conversation, Bruno is told", disconnect, killBruno},
 	{"leave", "everybody leaves; every program ends with status 0", leave, killBruno},
-	{"stop", "the relay ends in order", stopRelay, func(w *world) error { w.relay.kill(); return nil }},
+	{"stop", "the relay ends in order", stopRelay, func(w *world) error { w.relay.Kill(); return nil }},
 }
 
-func killBruno(w *world) error { w.people["bruno"].kill(); return nil }
-func killAlice(w *world) error { w.people["alice"].kill(); return nil }
+func killBruno(w *world) error { w.people["bruno"].Kill(); return nil }
+func killAlice(w *world) error { w.people["alice"].Kill(); return nil }
 
-func freezeRelay(w *world) error { return w.relay.cmd.Process.Signal(syscall.SIGSTOP) }
+func freezeRelay(w *world) error { return w.relay.Signal(syscall.SIGSTOP) }
 
 func makeWorld(w *world) error {
 	if exists(w.dir + ".blocked") {
@@ -49,14 +52,14 @@ func makeWorld(w *world) error {
 	if err := os.RemoveAll(w.dir); err != nil {
 		return err
 	}
-	w.people, w.serial = map[string]*program{}, map[string]string{}
-	if _, err := run(w.program("testpki"), "init", w.dir); err != nil {
+	w.people, w.serial = map[string]*program.Program{}, map[string]string{}
+	if _, err := run(w.path("testpki"), "init", w.dir); err != nil {
 		return err
 	}
 	for _, person := range []struct{ name, full, key string }{
 		{"alice", "Alice Conceição", "p256"}, {"bruno", "Bruno Araújo", "rsa2048"}, {"diretora", "Diretora Inês Vaz", "p384"},
 	} {
-		out, err := run(w.program("testpki"), "card", w.dir, person.name, "--cn", person.full, "--key", person.key, "--pin", "1234")
+		out, err := run(w.path("testpki"), "card", w.dir, person.name, "--cn", person.full, "--key", person.key, "--pin", "1234")
 		if err != nil {
 			return err
 		}
@@ -79,18 +82,18 @@ func serialNumber(out string) string {
 }
 
 func startRelay(w *world) error {
-	if _, err := run(w.program("relay"), "init", w.dir, "--listen", "127.0.0.1:0"); err != nil {
+	if _, err := run(w.path("relay"), "init", w.dir, "--listen", "127.0.0.1:0"); err != nil {
 		return err
 	}
 	config := filepath.Join(w.dir, "relay.toml")
-	if _, err := run(w.program("relay"), "level", "set", w.serial["diretora"], "2", "--config", config); err != nil {
+	if _, err := run(w.path("relay"), "level", "set", w.serial["diretora"], "2", "--config", config); err != nil {
 		return err
 	}
 	var err error
-	if w.relay, err = start("relay", w.program("relay"), "serve", "--config", config); err != nil {
+	if w.relay, err = start("relay", w.path("relay"), "serve", "--config", config); err != nil {
 		return err
 	}
-	ready, err := w.relay.line("listening on ADDR", func(l string) bool { return strings.HasPrefix(l, "listening on ") })
+	ready, err := w.relay.Line("listening on ADDR", func(l string) bool { return strings.HasPrefix(l, "listening on ") })
 	w.address = strings.TrimPrefix(ready, "listening on ")
 	if err != nil {
 		return err
@@ -131,10 +134,10 @@ func seeEachOther(w *world) error {
 
 // alive asks a program for something that it must answer.
 func (w *world) alive(name string) error {
-	if err := w.people[name].say("ciphers"); err != nil {
+	if err := w.people[name].Say("ciphers"); err != nil {
 		return err
 	}
-	_, err := w.people[name].event("ciphers")
+	_, err := w.people[name].Event("ciphers")
 	return err
 }
 
@@ -143,11 +146,11 @@ func connect(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := w.people["alice"].say("connect#" + id); err != nil {
+	if err := w.people["alice"].Say("connect#" + id); err != nil {
 		return err
 	}
 	for _, name := range []string{"alice", "bruno"} {
-		if _, err := w.people[name].event("conversation", "state", "open"); err != nil {
+		if _, err := w.people[name].Event("conversation", "state", "open"); err != nil {
 			return err
 		}
 	}
@@ -160,15 +163,15 @@ func (w *world) message(from, to, toName, text string) error {
 	if err != nil {
 		return err
 	}
-	if err := w.people[from].say("send##" + id + "##" + text); err != nil {
+	if err := w.people[from].Say("send##" + id + "##" + text); err != nil {
 		return err
 	}
-	m, err := w.people[to].event("message", "text", text)
+	m, err := w.people[to].Event("message", "text", text)
 	if err != nil {
 		return err
 	}
 	for _, stage := range []string{"relay", "peer"} {
-		if _, err := w.people[from].event("receipt", "stage", stage, "seq", m["seq"]); err != nil {
+		if _, err := w.people[from].Event("receipt", "stage", stage, "seq", m["seq"]); err != nil {
 			return err
 		}
 	}
@@ -195,36 +198,37 @@ func flowRefused(w *world) error {
 	if entry["send"] != false {
 		return fmt.Errorf("%w: the list says that Alice may write to the director: %v", errJudged, entry)
 	}
-	if err := w.people["alice"].say("connect#" + id); err != nil {
+	if err := w.people["alice"].Say("connect#" + id); err != nil {
 		return err
 	}
-	if _, err := w.people["alice"].event("conversation", "state", "open"); err != nil {
+	if _, err := w.people["alice"].Event("conversation", "state", "open"); err != nil {
 		return err
 	}
-	if err := w.people["alice"].say("send##" + id + "##Para cima"); err != nil {
+	if err := w.people["alice"].Say("send##" + id + "##Para cima"); err != nil {
 		return err
 	}
-	if _, err := w.people["alice"].event("refused", "code", "flow-denied"); err != nil {
+	if _, err := w.people["alice"].Event("refused", "code", "flow-denied"); err != nil {
 		return err
 	}
 	return w.message("diretora", "alice", "Alice", "Para baixo, sim.")
 }
 
 func lowerTheDirector(w *world) error {
-	_, err := run(w.program("relay"), "level", "set", w.serial["diretora"], "0", "--config", filepath.Join(w.dir, "relay.toml"))
+	_, err := run(w.path("relay"), "level", "set", w.serial["diretora"], "0", "--config", filepath.Join(w.dir, "relay.toml"))
+	time.Sleep(time.Second) // until the running relay takes it up for certain
 	return err
 }
 
 func secondLogin(w *world) error {
-	p, err := start("Alice's second login", w.program("peer"), append(w.chatArgs("alice"), "--json")...)
+	p, err := start("Alice's second login", w.path("peer"), append(w.chatArgs("alice"), "--json")...)
 	if err != nil {
 		return err
 	}
-	if _, err := p.event("error", "code", "card-in-use"); err != nil {
-		p.kill()
+	if _, err := p.Event("error", "code", "card-in-use"); err != nil {
+		p.Kill()
 		return err
 	}
-	if status, err := p.wait(); err != nil || status != 3 {
+	if status, err := p.Wait(); err != nil || status != 3 {
 		return fmt.Errorf("%w: exit status %d, %v", errJudged, status, err)
 	}
 	return w.message("alice", "bruno", "Bruno", "Ainda aqui estou.")
@@ -235,38 +239,38 @@ func disconnect(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := w.people["alice"].say("disconnect#" + id); err != nil {
+	if err := w.people["alice"].Say("disconnect#" + id); err != nil {
 		return err
 	}
-	if _, err := w.people["alice"].event("conversation", "state", "closed"); err != nil {
+	if _, err := w.people["alice"].Event("conversation", "state", "closed"); err != nil {
 		return err
 	}
-	_, err = w.people["bruno"].event("conversation", "state", "closed", "reason", "peer-left")
+	_, err = w.people["bruno"].Event("conversation", "state", "closed", "reason", "peer-left")
 	return err
 }
 
 func leave(w *world) error {
 	for _, name := range []string{"alice", "bruno", "diretora"} {
 		p := w.people[name]
-		if err := p.say("disconnect"); err != nil {
+		if err := p.Say("disconnect"); err != nil {
 			return err
 		}
-		if _, err := p.event("session", "state", "closed"); err != nil {
+		if _, err := p.Event("session", "state", "closed"); err != nil {
 			return err
 		}
-		if status, err := p.wait(); err != nil || status != 0 {
-			return fmt.Errorf("%w: %s ended with status %d, %v\n%s", errJudged, name, status, err, p.stderr.String())
+		if status, err := p.Wait(); err != nil || status != 0 {
+			return fmt.Errorf("%w: %s ended with status %d, %v\n%s", errJudged, name, status, err, p.Stderr())
 		}
 	}
 	return nil
 }
 
 func stopRelay(w *world) error {
-	if err := w.relay.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := w.relay.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	if status, err := w.relay.wait(); err != nil || status != 0 {
-		return fmt.Errorf("%w: the relay ended with status %d, %v\n%s", errJudged, status, err, w.relay.stderr.String())
+	if status, err := w.relay.Wait(); err != nil || status != 0 {
+		return fmt.Errorf("%w: the relay ended with status %d, %v\n%s", errJudged, status, err, w.relay.Stderr())
 	}
 	return nil
 }

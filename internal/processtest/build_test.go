@@ -1,0 +1,151 @@
+//go:build cgo
+
+package processtest
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sinete/cardauth/cardtest"
+)
+
+const (
+	tokenPIN = "4711"
+	softPIN  = "1234"
+)
+
+// Made once for all tests.
+var (
+	bin       string            // folder of the programs
+	trial     string            // folder of the hierarchy, with relay.toml and cards
+	stranger  string            // folder of another hierarchy
+	module    string            // SoftHSM2
+	noTokens  string            // a SOFTHSM2_CONF without tokens
+	tokenCard map[string]string // URI of the card on a token, by person
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of the time these tests wait for processes, and some of them for one of the protocol's deadlines.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(prepared(m))
+}
+
+func prepared(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "sinete-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	var remove func()
+	if module, remove, err = cardtest.SoftHSM(tokenPIN, "rita", "paulo"); err == nil {
+		defer remove()
+		err = prepare(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func prepare(dir string) error {
+	bin, trial, stranger = filepath.Join(dir, "bin"), filepath.Join(dir, "trial"), filepath.Join(dir, "stranger")
+	noTokens = filepath.Join(dir, "no-tokens.conf")
+	overlay, err := overlay(dir)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "empty"), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(noTokens, []byte("directories.tokendir = "+filepath.Join(dir, "empty")+"\n"), 0o600); err != nil {
+		return err
+	}
+	testpki, relay := filepath.Join(bin, "testpki"), filepath.Join(bin, "relay")
+	for _, command := range [][]string{
+		{"go", "build", "-race", "-buildvcs=false", "-ldflags=-s -w", "-overlay", overlay, "-o", bin + "/", "sinete/cmd/..."},
+		{testpki, "init", trial},
+		{testpki, "init", stranger},
+		{testpki, "card", trial, "alice", "--cn", "Alice"},
+		{testpki, "card", trial, "bruno", "--cn", "Bruno"},
+		{testpki, "card", trial, "carla", "--cn", "Carla"},
+		{testpki, "card", trial, "old", "--cn", "Old", "--expired"},
+		{testpki, "card", stranger, "mallory", "--cn", "Mallory"},
+		{relay, "init", trial, "--listen", "127.0.0.1:0"},
+		{relay, "init", stranger, "--listen", "127.0.0.1:0"},
+	} {
+		if _, err := output(command...); err != nil {
+			return err
+		}
+	}
+	tokenCard = map[string]string{}
+	for _, p := range []struct{ name, full, key string }{{"rita", "Rita", "rsa2048"}, {"paulo", "Paulo", "p256"}} {
+		out, err := output(testpki, "card", trial, p.name, "--cn", p.full, "--key", p.key, "--module", module, "--token", p.name, "--pin", tokenPIN)
+		if err != nil {
+			return err
+		}
+		_, uri, _ := strings.Cut(out, "card ")
+		uri, _, _ = strings.Cut(strings.TrimSpace(uri), "\n")
+		tokenCard[p.name] = uri
+	}
+	return nil
+}
+
+func output(command ...string) (string, error) {
+	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// overlay has the programs built with the files of testdata/overlay, and in these places with another word than is written
+// there: nothing that only tests want stands in the programs themselves.
+func overlay(dir string) (file string, err error) {
+	room, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	root := filepath.Dir(filepath.Dir(room))
+	own := func(name string) string { return filepath.Join(room, "testdata", "overlay", name) }
+	replace := map[string]string{}
+	for _, c := range []struct{ file, old, new string }{
+		{"cmd/peer/main.go", "os.Exit(run(", "leave(run("},
+		{"cmd/peer/session.go", "peer.Login(ctx, cfg)", "recordedLogin(ctx, cfg)"},
+		{"cmd/relay/main.go", "os.Exit(status)", "leave(status)"},
+		{"cmd/relay/serve.go", "relay.Serve(ctx, ", "recordedServe(ctx, "},
+	} {
+		path := filepath.Join(root, c.file)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		if strings.Count(string(text), c.old) != 1 {
+			return "", fmt.Errorf("%s does not say %q exactly once: internal/processtest must be told where that is now", c.file, c.old)
+		}
+		replace[path] = filepath.Join(dir, strings.ReplaceAll(c.file, "/", "_"))
+		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o600); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range []string{"peer", "relay"} {
+		folder := filepath.Join(root, "cmd", name)
+		replace[filepath.Join(folder, "processtest.go")] = own(name + ".go")
+		replace[filepath.Join(folder, "processtest_both.go")] = own("both.go")
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, text, 0o600)
+}
