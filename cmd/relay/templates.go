@@ -21,7 +21,7 @@ key = {{printf "%q" .Key}}
 trust = {{printf "%q" .Trust}}
 
 # Who has which level: one line each, IDENTITY RANK [COMPARTMENT ...]. Change it with "relay level set", or by hand; the running
-# relay takes it up within a second.
+# relay asks it at each login.
 levels = {{printf "%q" .Levels}}
 
 # The rank, 0 to 65535, of everybody whom the levels file does not name.

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"sinete/internal/program"
 )
@@ -215,7 +214,6 @@ func flowRefused(w *world) error {
 
 func lowerTheDirector(w *world) error {
 	_, err := run(w.path("relay"), "level", "set", w.serial["diretora"], "0", "--config", filepath.Join(w.dir, "relay.toml"))
-	time.Sleep(time.Second) // until the running relay takes it up for certain
 	return err
 }
 

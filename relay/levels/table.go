@@ -5,13 +5,9 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"sinete/wire"
 )
-
-// lookAgain is how often a Table looks whether its file has changed, at most.
-const lookAgain = time.Second
 
 // Table answers which level an identity has, from a file that it follows. It is safe for use by several goroutines.
 type Table struct {
@@ -21,13 +17,12 @@ type Table struct {
 	mu     sync.Mutex
 	levels map[string]wire.Level
 	seen   fs.FileInfo // of the file last read
-	looked time.Time
-	fault  string // what is wrong with the file since it was last good, as logged
+	fault  string      // what is wrong with the file since it was last good, as logged
 }
 
 // Open reads the levels file at path. Errors are *SyntaxError or those of the file system; a missing file is one.
 func Open(path string, log *slog.Logger) (*Table, error) {
-	t := &Table{path: path, log: log, looked: time.Now()}
+	t := &Table{path: path, log: log}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -38,15 +33,12 @@ func Open(path string, log *slog.Logger) (*Table, error) {
 	return t, nil
 }
 
-// Lookup returns the level of an identity; known is false where the file has none for it. A change of the file is in force a
-// second later at most. A file that is damaged or gone changes nothing: it is logged once, and the last good state stays in force.
+// Lookup returns the level of an identity; known is false where the file has none for it. A change of the file is in
+// force at once: a look at it costs nothing beside the login that asks. A file that is damaged or gone changes nothing: it is logged once, and the last good state stays in force.
 func (t *Table) Lookup(identity string) (level wire.Level, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if time.Since(t.looked) >= lookAgain {
-		t.looked = time.Now()
-		t.refresh()
-	}
+	t.refresh()
 	level, known = t.levels[identity]
 	return level, known
 }
