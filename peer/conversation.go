@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"sinete/cardauth"
-	"sinete/cardauth/seal"
 	"sinete/internal/link"
 	"sinete/transport/channel"
 	"sinete/wire"
@@ -48,7 +47,6 @@ type Conversation struct {
 	mu       sync.Mutex
 	flights  []sentFlight
 	receipts map[Stage]uint64 // next number of each stage
-	machine  *MachineStatement
 	stalled  *time.Timer
 
 	ctx     context.Context
@@ -143,11 +141,15 @@ func (c *Conversation) handshake(ctx context.Context) error {
 	var err error
 	if c.role == wire.RoleInitiator {
 		config.Context = wire.ConversationContext{Conversation: c.ID, Asking: s.own.Identity, AskedFor: c.Person.Identity}.Append(nil)
-		ch, other, _, err = link.Initiate(ctx, inHop{c}, link.Initiation{Config: config, Acquaintance: who,
+		var parameters []byte
+		ch, other, parameters, err = link.Initiate(ctx, inHop{c}, link.Initiation{Config: config, Acquaintance: who,
 			Seal: func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
-				own, err := s.self.seal(ctx, wire.PurposeInitiator, th2)
+				own, err := link.SealHandshake(ctx, s.self.sealer, wire.PurposeInitiator, th2)
 				return own, nil, err
 			}})
+		if err == nil {
+			err = checkLimits(parameters, s.cfg.Limits)
+		}
 	} else {
 		ch, other, err = link.Respond(ctx, inHop{c}, link.Response{Config: config, Acquaintance: who,
 			Context: c.checkContext,
@@ -155,7 +157,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 				return wire.AppendConversationParameters(nil, h.Limits.Smaller(s.cfg.Limits)), nil
 			},
 			Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
-				return s.self.seal(ctx, wire.PurposeResponder, th3)
+				return link.SealHandshake(ctx, s.self.sealer, wire.PurposeResponder, th3)
 			},
 		})
 	}
@@ -175,6 +177,15 @@ func (c *Conversation) handshake(ctx context.Context) error {
 	close(c.established)
 	s.events.put(&Opened{c})
 	return nil
+}
+
+// checkLimits wants the limits in force to be the smaller of both sides': none beyond what this side proposed.
+func checkLimits(parameters []byte, proposed wire.RekeyLimits) error {
+	l, err := wire.ParseConversationParameters(parameters)
+	if err == nil && l != l.Smaller(proposed) {
+		err = wire.Errorf(wire.CodeIntegrity, "rekey limits beyond those proposed")
+	}
+	return err
 }
 
 // meet verifies the other person's certificates: they must be of the identity, and where this user asked, of the very certificate that
@@ -381,18 +392,7 @@ func (c *Conversation) machineFrame(body []byte) error {
 }
 
 func (c *Conversation) speaksFrom(m wire.Machine) {
-	s := c.contact.speaksFrom(m.Hash, m.Description)
-	c.mu.Lock()
-	c.machine = s
-	c.mu.Unlock()
-	c.events.put(s)
-}
-
-// Machine is the other's statement, nil before it has come.
-func (c *Conversation) Machine() *MachineStatement {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.machine
+	c.events.put(c.contact.speaksFrom(m.Hash, m.Description))
 }
 
 // Next waits for the next event: *Message, *Receipt, *MachineStatement, *Warning, and at the end *Closed. Taking a message
@@ -459,15 +459,6 @@ func (s *Session) nextReq() uint64 {
 	defer s.mu.Unlock()
 	s.req++
 	return s.req
-}
-
-// seal seals a statement of a handshake.
-func (s *sealing) seal(ctx context.Context, p wire.Purpose, statement []byte) (wire.Seal, error) {
-	seals, err := s.sealer.Seal(ctx, handshakes, func() []seal.Statement { return []seal.Statement{{Purpose: p, Bytes: statement}} })
-	if err != nil {
-		return wire.Seal{}, err
-	}
-	return seals[0], nil
 }
 
 func validUTF8(text string) error {

@@ -76,11 +76,8 @@ func (w *waiting) through(l *link.Link) {
 	w.mu.Unlock()
 }
 
-// handshakes is the class of batches before login and for conversations' handshakes.
-const handshakes = "handshake"
-
 // Login connects to the relay, proves who both are, and starts the session. ctx ends the attempt, not the session. Errors: *AddressError,
-// those of transport.Dial, *cardauth.CertificateError, card errors, and *transport.CloseError with the number by which the relay refused.
+// *OwnCertificateError, those of transport.Dial, *cardauth.CertificateError, card errors, and *transport.CloseError with the number by which the relay refused.
 func Login(ctx context.Context, cfg Config) (*Session, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -174,6 +171,9 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 	if s.params, err = wire.ParseHopParameters(parameters); err != nil {
 		return err
 	}
+	if s.params.Limits != s.params.Limits.Smaller(s.cfg.Limits) {
+		return wire.Errorf(wire.CodeIntegrity, "rekey limits beyond those proposed")
+	}
 	s.suite, s.relay = ch.Suite, relay
 	s.link = link.New(link.Config{Conn: conn, Control: control, Channel: ch, Role: wire.RoleInitiator, Other: relay.Signer,
 		Sealer: s.self.sealer, Verifier: s.verifier}, s)
@@ -193,7 +193,7 @@ func (s *Session) sealLogin(ctx context.Context, card *seal.Sealer, th2 []byte, 
 		}
 		statements = append(statements, seal.Statement{Purpose: wire.PurposeDelegation, Bytes: delegate.Statement()})
 	}
-	seals, err := card.Seal(ctx, handshakes, func() []seal.Statement { return statements })
+	seals, err := card.Seal(ctx, link.Handshakes, func() []seal.Statement { return statements })
 	if err != nil {
 		return wire.Seal{}, nil, err
 	}

@@ -30,7 +30,7 @@ func (m *Memory) contact(identity string) *contact {
 	return c
 }
 
-// Known reports whether there ever was a conversation with that identity.
+// known reports whether a conversation with that identity was ever begun.
 func (m *Memory) known(identity string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -5,7 +5,7 @@
 //	s, err := peer.Login(ctx, peer.Config{Relay: "relay.example:7443", Card: card, Policy: policy})
 //	people, err := s.List(ctx)
 //	c, err := s.Connect(ctx, people[0].ID, nil)
-//	number, err := c.Send("Bom dia")
+//	number, err := c.Send(ctx, "Bom dia")
 //	event, err := c.Next(ctx) // *Message, *Receipt, *Warning, and at the end *Closed
 //
 // A message is acknowledged to its author when Next has handed it out, so a program that stops calling Next slows its

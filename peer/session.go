@@ -78,7 +78,7 @@ func (s *Session) run() {
 	err := s.link.Run(context.Background())
 	accepting.Wait()
 	for _, c := range s.Conversations() {
-		c.end(codeOfEnd(err), false)
+		c.end(link.EndCode(err), false)
 	}
 	s.running.Wait()
 	s.self.close()
@@ -93,18 +93,10 @@ func (s *Session) run() {
 	close(s.done)
 }
 
-// codeOfEnd is what ends a session's conversations, by what ended the session.
-func codeOfEnd(err error) wire.Code {
-	if err == nil {
-		return wire.CodeBye
-	}
-	return wire.CodeOf(err)
-}
-
 // number is what ended the session, for its conversations.
 func (s *Session) number() wire.Code {
 	if err := s.link.Err(); err != io.EOF {
-		return codeOfEnd(err)
+		return link.EndCode(err)
 	}
 	return wire.CodeBye
 }
@@ -418,7 +410,7 @@ func (s *Session) farewell() bool {
 
 func (s *Session) leave(ctx context.Context) error {
 	if err := s.link.Send(wire.Bye{}); err != nil {
-		return s.err
+		return err
 	}
 	select {
 	case <-s.bye:

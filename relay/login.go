@@ -6,15 +6,11 @@ import (
 	"time"
 
 	"sinete/cardauth"
-	"sinete/cardauth/seal"
 	"sinete/internal/link"
 	"sinete/transport"
 	"sinete/transport/channel"
 	"sinete/wire"
 )
-
-// handshakes is the class of batches before login (protocol.md section 4.4).
-const handshakes = "handshake"
 
 // login runs the responder's side of the hop's handshake and registers the session.
 func (r *Relay) login(conn *transport.Conn) (*session, error) {
@@ -48,13 +44,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 			return p.Append(nil), nil
 		},
 		Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
-			seals, err := r.sealer.Seal(ctx, handshakes, func() []seal.Statement {
-				return []seal.Statement{{Purpose: wire.PurposeResponder, Bytes: th3}}
-			})
-			if err != nil {
-				return wire.Seal{}, err
-			}
-			return seals[0], nil
+			return link.SealHandshake(ctx, r.sealer, wire.PurposeResponder, th3)
 		},
 		Accept: func(ch *channel.Channel, o *link.Other, send func() error) error {
 			s.other = o

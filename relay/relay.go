@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -81,19 +82,20 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	if ready != nil {
 		ready()
 	}
-	r.accept(ctx, listener)
+	err = r.accept(ctx, listener)
 	r.shutDown(listener)
-	return nil
+	return err
 }
 
-func (r *Relay) accept(ctx context.Context, listener *transport.Listener) {
+// accept serves whoever connects, until ctx ends (nil) or the socket fails.
+func (r *Relay) accept(ctx context.Context, listener *transport.Listener) error {
 	for {
 		conn, err := listener.Accept(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
-			if ctx.Err() == nil {
-				r.cfg.Logger.Error("no more connections", "err", err)
-			}
-			return
+			return fmt.Errorf("relay: no more connections: %w", err)
 		}
 		r.running.Go(func() { r.serve(conn) })
 	}
@@ -135,12 +137,5 @@ func (r *Relay) serve(conn *transport.Conn) {
 	log.Info("login", "level", s.level.String(), "delegated", s.other.Delegated)
 	err = s.link.Run(context.Background())
 	s.ended(err)
-	log.Info("session ended", "code", codeOfEnd(err).String(), "err", err)
-}
-
-func codeOfEnd(err error) wire.Code {
-	if err == nil {
-		return wire.CodeBye
-	}
-	return wire.CodeOf(err)
+	log.Info("session ended", "code", link.EndCode(err).String(), "err", err)
 }

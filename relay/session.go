@@ -110,7 +110,7 @@ func (s *session) connect(m wire.Connect) error {
 	switch {
 	case o == nil || o == s:
 		return s.refuse(m.Req, wire.CodeUnknownPeer, nil)
-	case !s.mayWriteTo(o) && !o.mayWriteTo(s):
+	case !s.relay.cfg.Flow.MayConnect(s.level, o.level):
 		return s.refuse(m.Req, wire.CodeFlowDenied, nil)
 	}
 	if _, ok := wire.BestSuite(m.Suites, o.suites); !ok {
@@ -173,7 +173,7 @@ func (s *session) Inner(entries []wire.SealEntry) error {
 // ended takes the session out of the directory and ends its conversations.
 func (s *session) ended(err error) {
 	s.relay.people.remove(s)
-	number := codeOfEnd(err)
+	number := link.EndCode(err)
 	toOther := wire.CodeCut
 	switch number {
 	case wire.CodeBye:

@@ -11,6 +11,18 @@ import (
 	"sinete/wire"
 )
 
+// Handshakes is the class of the batches of handshakes, which no session's level concerns (section 4.4).
+const Handshakes = "handshake"
+
+// SealHandshake seals the one statement of a handshake.
+func SealHandshake(ctx context.Context, s *seal.Sealer, p wire.Purpose, statement []byte) (wire.Seal, error) {
+	seals, err := s.Seal(ctx, Handshakes, func() []seal.Statement { return []seal.Statement{{Purpose: p, Bytes: statement}} })
+	if err != nil {
+		return wire.Seal{}, err
+	}
+	return seals[0], nil
+}
+
 // Messages carries the frames of one handshake.
 type Messages interface {
 	Send(ctx context.Context, f wire.Frame) error

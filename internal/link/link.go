@@ -105,11 +105,7 @@ func (l *Link) Run(ctx context.Context) error {
 	})
 	<-l.ctx.Done()
 	err := orderly(l.Err())
-	code := wire.CodeBye
-	if err != nil {
-		code = wire.CodeOf(err)
-	}
-	l.Conn.Close(code)
+	l.Conn.Close(EndCode(err))
 	wg.Wait()
 	l.stopTimers()
 	return err
@@ -122,6 +118,14 @@ func orderly(err error) error {
 		return nil
 	}
 	return err
+}
+
+// EndCode is the number by which the end of a link is told, given what Run returned.
+func EndCode(err error) wire.Code {
+	if err == nil {
+		return wire.CodeBye
+	}
+	return wire.CodeOf(err)
 }
 
 // Context ends with the link; its cause is why.

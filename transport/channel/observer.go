@@ -72,6 +72,9 @@ func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
 	case wire.FrameAccept:
 		var a *wire.Accept
 		if a, err = wire.ParseAccept(body); err == nil {
+			_, err = wire.ParseConversationParameters(a.Parameters)
+		}
+		if err == nil {
 			o.establish(a)
 		}
 	}

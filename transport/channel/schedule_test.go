@@ -173,7 +173,7 @@ func TestScheduleByTheText(t *testing.T) {
 
 func hopByTheText(t *testing.T, a algorithms, h *talk, prk, th2, th, parameters []byte) {
 	key := expandLabel(a.hash, prk, "parameters key", th2, a.key)
-	if got := a.open(t, key, expandLabel(a.hash, prk, "parameters iv", th2, 12), th2, parameters); got != "parameters" {
+	if got := a.open(t, key, expandLabel(a.hash, prk, "parameters iv", th2, 12), th2, parameters); got != string(h.plain) {
 		t.Errorf("parameters %q", got)
 	}
 	lanes := expandLabel(a.hash, prk, "lanes", th, len(th))

@@ -18,7 +18,7 @@ type talk struct {
 	r *Responder
 
 	made   *wire.SealedDelegation // in proof
-	plain  []byte                 // parameters that the responder sends
+	plain  []byte                 // parameters that the responder sends, twelve bytes as a conversation has them
 	got    []byte                 // and that the initiator received
 	ic, rc *Channel               // of the two ends, nil before they have one
 }
@@ -51,7 +51,7 @@ func newTalk(v variant, suites ...wire.Suite) *talk {
 	}
 	i, r := config("initiator"), config("responder")
 	i.Context = []byte("context")
-	return &talk{i: NewInitiator(i), r: NewResponder(r), made: v.made, plain: []byte("parameters")}
+	return &talk{i: NewInitiator(i), r: NewResponder(r), made: v.made, plain: []byte("0123456789ab")}
 }
 
 func sealOf(who string, statement []byte) wire.Seal {
