@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -23,7 +24,8 @@ type Conversation struct {
 	session *Session
 	lane    *link.Lane
 	role    wire.Role
-	contact *contact
+	contact *contact      // set before established is closed
+	wake    chan struct{} // raised when there is more to send; likewise
 	suites  []wire.Suite
 	chosen  [32]byte        // hash of the certificate that must answer, where this user asked
 	frames  chan wire.Frame // of the handshake lane, for its driver
@@ -41,6 +43,9 @@ type Conversation struct {
 	byeAsked chan struct{} // closed when this user leaves: what is queued goes out, then bye
 	byeOnce  sync.Once
 	byeSent  chan struct{} // closed when bye has been sealed, or cannot be
+
+	byeSeen     atomic.Bool // they said that they leave
+	machineSeen bool        // they sent a machine frame; the reader's
 
 	arrived []arrival // of the flight that no inner seal covers yet; the reader's
 
@@ -81,7 +86,7 @@ func (e *endedError) Code() wire.Code { return e.number }
 // begin takes the relay's open.
 func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) {
 	c := &Conversation{ID: open.Conversation, Person: s.person(open.Other), MayWrite: open.MayWrite, OtherMay: open.OtherMay,
-		session: s, lane: lane, role: open.Role, contact: s.memory.contact(open.Other.Identity), suites: s.cfg.Suites,
+		session: s, lane: lane, role: open.Role, suites: s.cfg.Suites,
 		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(),
 		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}),
 		receipts: map[Stage]uint64{}, ended: make(chan struct{})}
@@ -89,15 +94,20 @@ func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) 
 	unasked := false
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conversations[c.ID] != nil {
-		return nil, wire.Errorf(wire.CodeUnexpected, "two conversations of the same id")
+	for _, o := range s.conversations {
+		if o.ID == c.ID {
+			return nil, wire.Errorf(wire.CodeUnexpected, "two conversations of the same id")
+		}
+		if o.Person.Identity == c.Person.Identity { // it has ended, and this side was not told yet
+			number := wire.CodeCut
+			if o.byeSeen.Load() {
+				number = wire.CodePeerLeft
+			}
+			s.running.Go(func() { o.end(number, true) })
+		}
 	}
-	if a := s.attempts[c.Person.Identity]; a != nil && open.Role == wire.RoleInitiator {
-		c.suites, c.chosen = a.suites, a.person.certificate
-		a.conversation <- c
-		delete(s.attempts, c.Person.Identity)
-	} else if open.Role == wire.RoleInitiator {
-		unasked = true
+	if open.Role == wire.RoleInitiator {
+		unasked = !s.attempts[c.Person.Identity].opens(c)
 	}
 	s.conversations[c.ID] = c
 	c.running.Add(1) // the reader
@@ -173,7 +183,8 @@ func (c *Conversation) handshake(ctx context.Context) error {
 		s.byChannel[ch.ID] = c
 	}
 	s.mu.Unlock()
-	c.contact.rewind()
+	c.contact = s.memory.contact(c.Person.Identity)
+	c.wake = c.contact.rewind()
 	close(c.established)
 	s.events.put(&Opened{c})
 	return nil
@@ -329,12 +340,16 @@ func (c *Conversation) sealed(e *wire.SealEntry) error {
 func (c *Conversation) show(a arrival) {
 	switch a.content.Type {
 	case wire.ContentText:
-		if c.contact.arrived(a.content.ID) {
-			c.events.put(&Message{a.content.Number, a.content.ID, a.content.Text, time.UnixMilli(int64(a.content.Time)), a.label})
+		if c.contact.knows(a.content.ID) {
+			return
 		}
+		// An id is known once it has been handed out: until then it may come again in another conversation, and must.
+		c.events.putIf(func() bool { return c.contact.arrived(a.content.ID) },
+			&Message{a.content.Number, a.content.ID, a.content.Text, time.UnixMilli(int64(a.content.Time)), a.label})
 	case wire.ContentMachine:
 		c.speaksFrom(a.content.Machine)
-	case wire.ContentBye: // what follows from the relay is closed with peer-left
+	case wire.ContentBye: // closed with peer-left follows, from the relay
+		c.byeSeen.Store(true)
 	}
 }
 
@@ -381,6 +396,10 @@ func (c *Conversation) machineFrame(body []byte) error {
 	if err != nil {
 		return err
 	}
+	if c.machineSeen {
+		return wire.Errorf(wire.CodeUnexpected, "a second machine frame")
+	}
+	c.machineSeen = true
 	if err := c.waitEstablished(); err != nil {
 		return err
 	}
@@ -423,6 +442,9 @@ func (c *Conversation) reason() wire.Code {
 // end ends the conversation, once. tell says so to the relay, which tells the other side.
 func (c *Conversation) end(number wire.Code, tell bool) {
 	c.endOnce.Do(func() {
+		if number == wire.CodePeerLeft && c.OtherMay && c.isEstablished() && !c.byeSeen.Load() {
+			number = wire.CodeCut // the relay says that they left, and they have not (section 7.4)
+		}
 		c.mu.Lock()
 		c.number = number
 		if c.stalled != nil {
@@ -445,12 +467,11 @@ func (c *Conversation) end(number wire.Code, tell bool) {
 
 // finish is called when reader and driver are done.
 func (c *Conversation) finish() {
-	c.end(c.session.number(), false) // they may have ended with the session, before it got round to its conversations
+	c.end(link.EndCode(c.session.ending(c.session.link.Err())), false) // they may have ended with the session, before it got round to its conversations
 	if c.channel != nil {
 		c.channel.Erase()
 	}
-	unconfirmed, _ := c.contact.waiting()
-	c.events.put(&Closed{c.reason(), unconfirmed})
+	c.events.put(&Closed{c.reason(), c.session.memory.queued(c.Person.Identity)})
 	close(c.ended)
 }
 

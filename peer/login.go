@@ -95,7 +95,9 @@ func Login(ctx context.Context, cfg Config) (*Session, error) {
 		byChannel: map[[32]byte]*Conversation{}, attempts: map[string]*attempt{},
 		bye: make(chan struct{}), done: make(chan struct{})}
 	if err := s.handshake(ctx, conn); err != nil {
-		if closed := conn.Err(); closed != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		} else if closed := conn.Err(); closed != nil {
 			err = closed // the relay's number says more than what the broken stream does
 		}
 		conn.Close(wire.CodeOf(err))

@@ -24,13 +24,22 @@ func (m *Memory) contact(identity string) *contact {
 	defer m.mu.Unlock()
 	c := m.contacts[identity]
 	if c == nil {
-		c = &contact{wake: make(chan struct{}, 1)}
+		c = &contact{}
 		m.contacts[identity] = c
 	}
 	return c
 }
 
-// known reports whether a conversation with that identity was ever begun.
+// queued counts the messages to an identity that are not confirmed.
+func (m *Memory) queued(identity string) int {
+	if !m.known(identity) {
+		return 0
+	}
+	unconfirmed, _ := m.contact(identity).waiting()
+	return unconfirmed
+}
+
+// known reports whether there ever was a conversation with that identity.
 func (m *Memory) known(identity string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,7 +61,7 @@ type contact struct {
 	outbox []outgoing // unconfirmed, ascending by number
 	sent   int        // how many of outbox this conversation has sent
 	bytes  int
-	wake   chan struct{} // raised when there is more to send
+	wake   chan struct{} // raised when there is more to send; of the conversation that sends
 
 	ids   []([16]byte) // of messages that arrived, oldest first
 	known map[[16]byte]bool
@@ -81,22 +90,29 @@ func (c *contact) add(text string) (number uint64, err error) {
 	c.next++
 	c.outbox = append(c.outbox, o)
 	c.bytes += len(text)
-	raise(c.wake)
+	if c.wake != nil {
+		raise(c.wake)
+	}
 	return o.number, nil
 }
 
-// rewind makes everything unconfirmed wait again, for a new conversation.
-func (c *contact) rewind() {
-	c.mu.Lock()
-	c.sent = 0
-	c.mu.Unlock()
-	raise(c.wake)
-}
-
-// take gives what is to be sent next: at most n messages of at most bytes bytes of text, overhead for each counted.
-func (c *contact) take(n, bytes, overhead int) []outgoing {
+// rewind makes everything unconfirmed wait again, for a new conversation, which is raised by the signal returned. From here on only
+// it takes and confirms: one that ended unnoticed must not count what it took as sent by its successor.
+func (c *contact) rewind() (wake chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sent = 0
+	c.wake = make(chan struct{}, 1)
+	return c.wake
+}
+
+// take gives the conversation with that signal what is to be sent next: at most n messages of at most bytes bytes of text, overhead for each counted.
+func (c *contact) take(wake chan struct{}, n, bytes, overhead int) []outgoing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if wake != c.wake {
+		return nil
+	}
 	waiting := c.outbox[c.sent:]
 	k := 0
 	for k < len(waiting) && k < n && bytes >= len(waiting[k].text)+overhead {
@@ -108,9 +124,12 @@ func (c *contact) take(n, bytes, overhead int) []outgoing {
 }
 
 // delivered forgets everything up to number.
-func (c *contact) delivered(number uint64) {
+func (c *contact) delivered(wake chan struct{}, number uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if wake != c.wake {
+		return
+	}
 	k := 0
 	for k < len(c.outbox) && c.outbox[k].number <= number {
 		c.bytes -= len(c.outbox[k].text)
@@ -125,6 +144,13 @@ func (c *contact) waiting() (unconfirmed, unsent int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.outbox), len(c.outbox) - c.sent
+}
+
+// knows reports whether a message with that id has been handed out.
+func (c *contact) knows(id [16]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[id]
 }
 
 // arrived remembers an id and reports whether it is new.

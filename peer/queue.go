@@ -15,13 +15,17 @@ type queue struct {
 
 // entry is an event and what its being taken confirms.
 type entry struct {
-	event Event
-	taken func()
+	event  Event
+	wanted func() bool // asked when it is taken; nil: always
+	taken  func()
 }
 
 func newQueue() *queue { return &queue{more: make(chan struct{}, 1)} }
 
-func (q *queue) put(e Event) {
+func (q *queue) put(e Event) { q.putIf(nil, e) }
+
+// putIf puts an event that is passed over if wanted says so when its turn has come.
+func (q *queue) putIf(wanted func() bool, e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if r, ok := e.(*Receipt); ok {
@@ -32,7 +36,7 @@ func (q *queue) put(e Event) {
 			}
 		}
 	}
-	q.events = append(q.events, entry{event: e})
+	q.events = append(q.events, entry{event: e, wanted: wanted})
 	raise(q.more)
 }
 
@@ -58,10 +62,14 @@ func (q *queue) take(ctx context.Context) (Event, error) {
 			q.events[0] = entry{}
 			q.events = q.events[1:]
 			q.mu.Unlock()
+			wanted := e.wanted == nil || e.wanted()
 			if e.taken != nil {
 				e.taken()
 			}
-			return e.event, nil
+			if wanted {
+				return e.event, nil
+			}
+			continue
 		}
 		q.mu.Unlock()
 		select {

@@ -50,7 +50,7 @@ func (c *Conversation) send() error {
 			asked = nil // only when all is out
 		}
 		select {
-		case <-c.contact.wake:
+		case <-c.wake:
 		case <-c.room:
 		case <-asked:
 			leaving = true
@@ -72,7 +72,7 @@ func (c *Conversation) nextFlight() (items []link.Item, next uint64, err error) 
 	n := min(wire.MaxFlight, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
 	room := min(wire.MaxFlightBytes, wire.MaxUnackedBytes-1024-int(bytes))
 	each := overhead + len(c.session.params.Level.Append(nil))
-	out := c.contact.take(n, room, each)
+	out := c.contact.take(c.wake, n, room, each)
 	if len(out) == 0 {
 		return nil, 0, nil
 	}
@@ -158,7 +158,7 @@ func (c *Conversation) confirmed(p wire.Place) {
 	}
 	c.flights = append(c.flights[:0], c.flights[k:]...)
 	if texts {
-		c.contact.delivered(next - 1)
+		c.contact.delivered(c.wake, next-1)
 		c.receipt(StageRelay, next) // H3 says more; H1 may have been overtaken
 		c.receipt(StagePeer, next)
 	}

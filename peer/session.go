@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sinete/cardauth"
@@ -75,30 +76,30 @@ func (s *Session) Done() <-chan struct{} { return s.done }
 func (s *Session) run() {
 	var accepting sync.WaitGroup
 	accepting.Go(s.acceptStreams)
-	err := s.link.Run(context.Background())
+	err := s.ending(s.link.Run(context.Background()))
 	accepting.Wait()
-	for _, c := range s.Conversations() {
+	for _, c := range s.all() {
 		c.end(link.EndCode(err), false)
 	}
 	s.running.Wait()
 	s.self.close()
 	s.mu.Lock()
-	if s.farewell() && err != nil {
-		s.cfg.Logger.Debug("the session ended after bye", "err", err)
-		err = nil
-	}
 	s.err = err
 	s.mu.Unlock()
 	s.events.put(&SessionClosed{err})
 	close(s.done)
 }
 
-// number is what ended the session, for its conversations.
-func (s *Session) number() wire.Code {
-	if err := s.link.Err(); err != io.EOF {
-		return link.EndCode(err)
+// ending is what the end of the link is to this user: nothing that happens after the relay has answered bye is a failure, and a relay that
+// closes in order before that has cut the session all the same.
+func (s *Session) ending(err error) error {
+	switch {
+	case s.farewell():
+		return nil
+	case err == nil, err == io.EOF, wire.CodeOf(err) == wire.CodeBye:
+		return wire.Errorf(wire.CodeCut, "the relay closed the session")
 	}
-	return wire.CodeBye
+	return err
 }
 
 // acceptStreams takes the streams that the relay opens, one for each conversation.
@@ -116,8 +117,9 @@ func (s *Session) acceptStreams() {
 func (s *Session) serve(stream *transport.Stream) {
 	lane := s.link.Lane(stream)
 	var c *Conversation
+	var begun atomic.Pointer[Conversation] // c, for the control stream's goroutine
 	lane.Acknowledged = func(p wire.Place) {
-		if c != nil {
+		if c := begun.Load(); c != nil {
 			c.relayed(p)
 		}
 	}
@@ -133,6 +135,7 @@ func (s *Session) serve(stream *transport.Stream) {
 		if err != nil {
 			return err
 		}
+		begun.Store(c)
 		return lane.Confirm()
 	})
 	var reset *transport.ResetError
@@ -141,6 +144,8 @@ func (s *Session) serve(stream *transport.Stream) {
 	case errors.As(err, &ended), s.link.Context().Err() != nil:
 	case err == io.EOF && c != nil:
 		c.end(wire.CodeCut, false)
+	case err == io.EOF:
+		s.link.Fail(wire.Errorf(wire.CodeUnexpected, "a conversation's stream that ends before it began"))
 	case errors.As(err, &reset) && c != nil:
 		c.end(reset.Number, false)
 	case errors.As(err, &reset):
@@ -176,6 +181,7 @@ func (s *Session) Control(m wire.Control) error {
 	case wire.Peers:
 		return s.answer(m.Req, m, m.More)
 	case wire.Ringing:
+		s.rings(m)
 		return s.answer(m.Req, m, false)
 	case wire.Refused:
 		return s.answer(m.Req, m, false)
@@ -187,6 +193,8 @@ func (s *Session) Control(m wire.Control) error {
 		s.mu.Unlock()
 		if c != nil {
 			c.end(m.Number, false)
+		} else {
+			s.failed(m)
 		}
 	case wire.GoingAway:
 		s.events.put(&Warning{wire.CodeGoingAway.String(), fmt.Sprintf("the relay closes in %d seconds", m.Seconds)})
@@ -303,7 +311,7 @@ func (s *Session) Connect(ctx context.Context, id uint32, suites []wire.Suite) (
 	if i < 0 {
 		return nil, &RefusedError{Number: wire.CodeUnknownPeer}
 	}
-	attempt := &attempt{person: people[i], suites: suites, conversation: make(chan *Conversation, 1)}
+	attempt := &attempt{person: people[i], suites: suites, conversation: make(chan *Conversation, 1), failed: make(chan wire.Code, 1)}
 	s.mu.Lock()
 	if s.attempts[people[i].Identity] != nil {
 		s.mu.Unlock()
@@ -316,14 +324,20 @@ func (s *Session) Connect(ctx context.Context, id uint32, suites []wire.Suite) (
 		delete(s.attempts, people[i].Identity)
 		s.mu.Unlock()
 	}()
-	err = s.request(ctx, func(req uint64) wire.Control { return wire.Connect{Req: req, ID: id, Suites: suites} },
-		func(wire.Control) bool { return true })
+	err = s.request(ctx, func(req uint64) wire.Control {
+		s.mu.Lock()
+		attempt.req = req
+		s.mu.Unlock()
+		return wire.Connect{Req: req, ID: id, Suites: suites}
+	}, func(wire.Control) bool { return true })
 	if err != nil {
 		return nil, err
 	}
 	var c *Conversation
 	select {
 	case c = <-attempt.conversation:
+	case number := <-attempt.failed:
+		return nil, notEstablished(number)
 	case <-s.link.Context().Done():
 		return nil, s.ended()
 	case <-ctx.Done():
@@ -333,7 +347,7 @@ func (s *Session) Connect(ctx context.Context, id uint32, suites []wire.Suite) (
 	case <-c.established:
 		return c, nil
 	case <-c.ctx.Done():
-		return nil, &wire.Error{Number: c.reason(), Err: errors.New("the conversation could not be established")}
+		return nil, notEstablished(c.reason())
 	case <-ctx.Done():
 		c.end(wire.CodeTimeout, true)
 		return nil, ctx.Err()
@@ -344,11 +358,64 @@ func (s *Session) Connect(ctx context.Context, id uint32, suites []wire.Suite) (
 type attempt struct {
 	person       Person
 	suites       []wire.Suite
-	conversation chan *Conversation
+	conversation chan *Conversation // gets the conversation that opens
+	failed       chan wire.Code     // gets why none does
+
+	// Of the session's mu.
+	req uint64
+	id  [16]byte // of the conversation, once the relay rings
+}
+
+// opens hands the attempt its conversation. It reports false where there is no attempt, or it has one already. The session's mu is held.
+func (a *attempt) opens(c *Conversation) bool {
+	if a == nil || a.id != [16]byte{} && a.id != c.ID {
+		return false
+	}
+	select {
+	case a.conversation <- c:
+		c.suites, c.chosen = a.suites, a.person.certificate
+		return true
+	default:
+		return false
+	}
+}
+
+func notEstablished(number wire.Code) error {
+	return &wire.Error{Number: number, Err: errors.New("the conversation could not be established")}
+}
+
+// rings notes which conversation answers an attempt.
+func (s *Session) rings(m wire.Ringing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.attempts {
+		if a.req == m.Req {
+			a.id = m.Conversation
+		}
+	}
+}
+
+// failed ends the attempt whose conversation has ended before it opened.
+func (s *Session) failed(m wire.Closed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.attempts {
+		if a.id == m.Conversation {
+			select {
+			case a.failed <- m.Number:
+			default:
+			}
+		}
+	}
 }
 
 // Conversations lists the open ones, in ascending order of the person's id.
 func (s *Session) Conversations() []*Conversation {
+	return slices.DeleteFunc(s.all(), func(c *Conversation) bool { return !c.isEstablished() })
+}
+
+// all lists those whose handshake is under way as well.
+func (s *Session) all() []*Conversation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []*Conversation
@@ -362,7 +429,7 @@ func (s *Session) Conversations() []*Conversation {
 // with returns the established conversation with an identity, or nil.
 func (s *Session) with(identity string) *Conversation {
 	for _, c := range s.Conversations() {
-		if c.Person.Identity == identity && c.isEstablished() {
+		if c.Person.Identity == identity {
 			return c
 		}
 	}
@@ -384,7 +451,7 @@ func (s *Session) Queue(identity, text string) (number uint64, err error) {
 // Close leaves in order: every conversation first, then the session. It returns when nothing of it runs any more.
 func (s *Session) Close(ctx context.Context) error {
 	var closing sync.WaitGroup
-	for _, c := range s.Conversations() {
+	for _, c := range s.all() {
 		closing.Go(func() { _ = c.Disconnect(ctx) }) // what went wrong is in its Closed event
 	}
 	closing.Wait()

@@ -194,7 +194,7 @@ func (s *Stream) wait(ctx context.Context, done func() bool) error {
 		}
 		s.mu.Lock()
 		if ctx.Err() != nil && !done() {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 	return s.err

@@ -76,7 +76,7 @@ func NewSealer(key Key, signer [32]byte, cfg Config) *Sealer {
 // state. It runs on the Sealer's goroutine and must not block. Where it returns nothing, nothing is sealed for it, and the
 // result is empty. A batch holds one class only; among classes the one goes first whose oldest call has waited longest.
 //
-// It returns ctx.Err() as soon as ctx ends, while the batch goes on for the others; ErrClosed; ErrTooMany; or a *SignError,
+// It returns the cause of ctx as soon as it ends, while the batch goes on for the others; ErrClosed; ErrTooMany; or a *SignError,
 // which everybody in the batch gets.
 func (s *Sealer) Seal(ctx context.Context, class string, prepare func() []Statement) ([]wire.Seal, error) {
 	w := &waiter{class: class, ctx: ctx, prepare: prepare, done: make(chan struct{})}
@@ -98,7 +98,7 @@ func (s *Sealer) Seal(ctx context.Context, class string, prepare func() []Statem
 	case <-w.done:
 		return w.seals, w.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	case <-s.ctx.Done():
 		return nil, ErrClosed
 	}
