@@ -15,10 +15,13 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"sinete/cardauth"
 )
 
 // ModuleVariable is the environment variable with the path of the module to use where the URI names none.
@@ -200,15 +203,14 @@ func (u *URI) matchesCertificate(c *Certificate) bool {
 	return (u.Object == "" || u.Object == c.Label) && (len(u.ID) == 0 || slices.Equal(u.ID, c.ID))
 }
 
-// refuseUsage says why a certificate is none of a person who authenticates (protocol.md section 3.8).
+// refuseUsage says why a certificate is none of a person who authenticates; empty where it is one.
 func refuseUsage(c *x509.Certificate) string {
-	switch {
-	case c.IsCA:
-		return "it is a certification authority's"
-	case c.KeyUsage&x509.KeyUsageDigitalSignature == 0:
-		return "its key is not for digital signatures"
-	case c.KeyUsage&x509.KeyUsageContentCommitment != 0:
-		return "its signatures are legally binding"
+	err := cardauth.CheckUsage(c)
+	if refused, ok := errors.AsType[*cardauth.CertificateError](err); ok {
+		return refused.Reason
+	}
+	if err != nil {
+		return err.Error()
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"sinete/cardauth"
@@ -27,7 +28,7 @@ func (c *cardsCommand) run(p *program) int {
 		screen.show(errorEvent(t))
 		return t.status
 	}
-	readers, usable := readersOf(tokens)
+	readers, usable, candidates := readersOf(tokens, time.Now())
 	for _, r := range readers {
 		screen.show(r)
 	}
@@ -42,13 +43,15 @@ func (c *cardsCommand) run(p *program) int {
 		return t.status
 	case usable > 1:
 		screen.show(noticeEvent{severalUsable})
+	case candidates > 1:
+		screen.show(noticeEvent{othersExpired})
 	}
 	return statusDone
 }
 
-// readersOf describes what was found, and counts the certificates that peer chat would take. One that several modules show is
-// one, in the first of them.
-func readersOf(tokens []pkcs11card.Token) (readers []readerEvent, usable int) {
+// readersOf describes what was found, and counts the certificates that can be used and those among which peer chat chooses, which are
+// more where some are out of their validity. One that several modules show is one, in the first of them.
+func readersOf(tokens []pkcs11card.Token, now time.Time) (readers []readerEvent, usable, candidates int) {
 	seen := map[string]string{} // module by certificate
 	var chosen *certificateEntry
 	for _, t := range tokens {
@@ -56,20 +59,24 @@ func readersOf(tokens []pkcs11card.Token) (readers []readerEvent, usable int) {
 			Certificates: make([]certificateEntry, 0, len(t.Certificates))}
 		for _, cert := range t.Certificates {
 			e := certificateEntry{URI: cert.URI, Name: cardauth.DisplayName(cert.Certificate), Label: cert.Label,
-				NotAfter: cert.NotAfter.UTC().Format(time.RFC3339), Usable: cert.Refuse == "", Reason: cert.Refuse, authority: cert.IsCA}
+				NotAfter: cert.NotAfter.UTC().Format(time.RFC3339), Reason: cmp.Or(cert.Refuse, outOfValidity(cert.Certificate, now)), authority: cert.IsCA}
+			e.Usable = e.Reason == ""
 			r.Certificates = append(r.Certificates, e)
 			module, again := seen[string(cert.Raw)]
-			if !e.Usable || again && module != t.Module {
+			if cert.Refuse != "" || again && module != t.Module {
 				continue
 			}
 			seen[string(cert.Raw)] = t.Module
-			usable++
-			chosen = &r.Certificates[len(r.Certificates)-1]
+			candidates++
+			if e.Usable {
+				usable++
+				chosen = &r.Certificates[len(r.Certificates)-1]
+			}
 		}
 		readers = append(readers, r)
 	}
-	if usable == 1 {
+	if usable == 1 && candidates == 1 {
 		chosen.Chosen = true
 	}
-	return readers, usable
+	return readers, usable, candidates
 }

@@ -22,12 +22,12 @@ type chatCommand struct {
 	Trust      string   `placeholder:"DIR" help:"Folder with the certificates (*.pem) of the cards' and the relay's authorities up to the root. Default: sinete/trust in your configuration folder."`
 	RelayName  string   `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
 	Suite      []string `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
-	Sign       string   `enum:"auto,card,delegated" default:"auto" help:"Who seals: the card each time, or a key that the card delegates to at login (${enum}). Default: ${default}."`
+	Sign       string   `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is the card itself, so delegated must be asked for. Default: ${default}."`
 	Revocation string   `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}). Only off works so far, which accepts revoked cards: for trials only. Default: ${default}."`
-	JSON       bool     `name:"json" xor:"form" help:"One JSON object a line instead of text."`
-	Plain      bool     `xor:"form" help:"Plain lines, on a terminal too."`
+	JSON       bool     `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
+	Plain      bool     `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
 	Connect    string   `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
-	Explain    bool     `help:"Say of each thing that happens what it means, once."`
+	Explain    bool     `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
 }
 
 // Help is what peer chat --help shows below its first line.
@@ -47,6 +47,8 @@ func (c *chatCommand) run(p *program) int {
 	if err != nil {
 		return fail(err)
 	}
+	// peer would do the same by itself: this way the doctor looks at the very way that the chat goes.
+	cfg.Socket = func() (net.PacketConn, net.Addr, error) { return p.socket(c.Relay) }
 	fmt.Fprintln(p.stderr, revocationOff)
 	if c.JSON {
 		screen.show(warningEvent{Code: "revocation-off", Text: revocationOff})

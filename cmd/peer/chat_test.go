@@ -109,12 +109,19 @@ func TestMachines(t *testing.T) {
 		rui.ends(wire.CodeCut)
 		c.shows(ruiMessage+`0,"text":"first"`, ruiClosed+`known","reason":"cut"}`, ruiOpen+`known"`, ruiMessage+`1,"text":"second"`)
 
-		// What is sent to somebody who was cut off waits for them.
+		// What is sent to somebody whose conversation broke waits for them.
 		next.ends(wire.CodeCut)
 		c.shows(ruiClosed)
 		c.says([]string{"send##2##wait"})
 		if !slices.Equal(s.queued, []string{"BI2@a wait"}) || len(next.sent) > 0 {
 			t.Errorf("queued %q, sent %q", s.queued, next.sent)
+		}
+		broken := s.opens(0, known(peer.MachineKnown))
+		broken.events <- &peer.Closed{Number: wire.CodeIntegrity, Queued: 2}
+		c.shows(ruiOpen, ruiClosed+`known","reason":"integrity","queued":2}`)
+		c.says([]string{"send##2##later"})
+		if len(s.queued) != 2 || len(broken.sent) > 0 {
+			t.Errorf("queued %q, sent %q", s.queued, broken.sent)
 		}
 		c.first()
 		c.leaves(0, sessionClosed+`bye"}`)
@@ -217,6 +224,9 @@ func TestRun(t *testing.T) {
 		{"chat", 2, nil, "peer --help"},
 		{"chat r:1 --sign never", 2, nil, "peer --help"},
 		{"chat r:1 --json --plain", 2, nil, "peer --help"},
+		{"chat --json", 2, []string{`{"event":"error","code":"wrong-usage","text":"`}, "peer --help"},
+		{"cards --dance --json", 2, []string{`{"event":"error","code":"wrong-usage","text":"`}, "peer --help"},
+		{"chat r:1 --json --explain", 2, []string{`{"event":"error","code":"wrong-usage","text":"`}, "peer --help"},
 		{"chat r:1", 1, nil, "--revocation off"},
 		{"chat r:1 --revocation grace --json", 1, []string{`{"event":"error","code":"not-built"`}, ""},
 		{"chat r --revocation off --json", 2, []string{`{"event":"error","code":"relay-address"`}, ""},

@@ -65,6 +65,24 @@ func TestParseCommandRefuses(t *testing.T) {
 	}
 }
 
+// TestMenu: each form that is explained is a command, and each word that is a command is explained.
+func TestMenu(t *testing.T) {
+	explained := map[string]bool{}
+	for _, form := range menu {
+		typed := strings.ReplaceAll(form, "SUITE", wire.SuiteP256AES128GCM.String())
+		c, err := parseCommand(typed)
+		if err != nil || !strings.Contains(aboutChat, form) {
+			t.Errorf("%s: %v", form, err)
+		}
+		explained[c.word] = true
+	}
+	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "whois"} {
+		if !explained[word] {
+			t.Errorf("%s is not explained", word)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	people := []peer.Person{{ID: 1, Name: "Ana", Identity: "BI1@a"}, {ID: 2, Name: "Rui", Identity: "BI2@a"}, {ID: 12, Name: "ana", Identity: "BI3@a"},
 		{ID: 13, Name: "2", Identity: "BI4@a"}}

@@ -92,14 +92,10 @@ func (d *doctor) card(name string) []*x509.Certificate {
 		defer d.pin(found.Token)
 		raw, name = found.Chain, found.Token.Label
 	}
-	var chain []*x509.Certificate
-	for _, der := range raw {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			d.bad("card", strangeCertificate(name, err), remedyStrangeCertificate)
-			return nil
-		}
-		chain = append(chain, c)
+	chain, err := parseChain(raw)
+	if err != nil {
+		d.bad("card", strangeCertificate(name, err), remedyStrangeCertificate)
+		return nil
 	}
 	d.ok("card", cardOf(nameOf(chain[0]), name, isSoft))
 	d.issued = append(d.issued, chain...)
@@ -263,14 +259,10 @@ func (d *doctor) relay(ctx context.Context, relay, name string) {
 
 func (d *doctor) relayCertificate(shown [][]byte, name string, verdict error) {
 	const check = "relay-certificate"
-	var chain []*x509.Certificate
-	for _, der := range shown {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			d.fails(check, &transport.ServerCertificateError{Err: err})
-			return
-		}
-		chain = append(chain, c)
+	chain, err := parseChain(shown)
+	if err != nil {
+		d.fails(check, &transport.ServerCertificateError{Err: err})
+		return
 	}
 	top, complete := d.climb(chain)
 	leaf := chain[0]
@@ -311,6 +303,17 @@ func (d *doctor) clock() {
 		return
 	}
 	d.ok("clock", clockPlausible(d.now))
+}
+
+func parseChain(raw [][]byte) (chain []*x509.Certificate, err error) {
+	for _, der := range raw {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	return chain, nil
 }
 
 func rawOf(chain []*x509.Certificate) (raw [][]byte) {

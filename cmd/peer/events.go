@@ -11,13 +11,14 @@ import (
 type event interface{ name() string }
 
 type sessionEvent struct {
-	State   string `json:"state"` // open or closed
-	Relay   string `json:"relay"`
-	Name    string `json:"name"`
-	Level   uint16 `json:"level"`
-	Suite   string `json:"suite"`
-	Signing string `json:"signing"`
-	Reason  string `json:"reason"` // code, empty while open
+	State        string   `json:"state"` // open or closed
+	Relay        string   `json:"relay"`
+	Name         string   `json:"name"`
+	Level        uint16   `json:"level"`
+	Compartments []string `json:"compartments,omitempty"` // of Level
+	Suite        string   `json:"suite"`
+	Signing      string   `json:"signing"`
+	Reason       string   `json:"reason"` // code, empty while open
 }
 
 type peersEvent struct {
@@ -25,12 +26,13 @@ type peersEvent struct {
 }
 
 type peerEntry struct {
-	ID           uint32 `json:"id"`
-	Name         string `json:"name"`
-	Identity     string `json:"identity"`
-	Level        uint16 `json:"level"`
-	Conversation string `json:"conversation"` // none or open
-	Send         bool   `json:"send"`
+	ID           uint32   `json:"id"`
+	Name         string   `json:"name"`
+	Identity     string   `json:"identity"`
+	Level        uint16   `json:"level"`
+	Compartments []string `json:"compartments,omitempty"` // of Level
+	Conversation string   `json:"conversation"`           // none or open
+	Send         bool     `json:"send"`
 }
 
 type conversationEvent struct {
@@ -40,18 +42,19 @@ type conversationEvent struct {
 	Suite   string     `json:"suite"`
 	Epoch   uint64     `json:"epoch"`
 	Machine peer.Known `json:"machine"`
-	Reason  string     `json:"reason"` // code, empty while open
+	Reason  string     `json:"reason"`           // code, empty while open
+	Queued  int        `json:"queued,omitempty"` // messages that stay queued at its end
 
 	mayWrite bool
-	queued   int
 }
 
 type messageEvent struct {
-	ID     uint32 `json:"id"`
-	Seq    uint64 `json:"seq"`
-	Text   string `json:"text"`
-	SentAt string `json:"sent_at"`
-	Label  uint16 `json:"label"`
+	ID           uint32   `json:"id"`
+	Seq          uint64   `json:"seq"`
+	Text         string   `json:"text"`
+	SentAt       string   `json:"sent_at"`
+	Label        uint16   `json:"label"`
+	Compartments []string `json:"compartments,omitempty"` // of Label
 
 	person string
 	sent   time.Time
@@ -150,8 +153,8 @@ func (noticeEvent) name() string       { return "" }
 const timeForm = "2006-01-02T15:04:05.000Z07:00"
 
 func sessionOf(s session) sessionEvent {
-	return sessionEvent{State: "open", Relay: s.Relay(), Name: s.Name(), Level: s.Level().Rank, Suite: s.Suite().String(),
-		Signing: string(s.Signing())}
+	return sessionEvent{State: "open", Relay: s.Relay(), Name: s.Name(), Level: s.Level().Rank, Compartments: s.Level().Compartments,
+		Suite: s.Suite().String(), Signing: string(s.Signing())}
 }
 
 func peersOf(people []peer.Person) peersEvent {
@@ -161,14 +164,14 @@ func peersOf(people []peer.Person) peersEvent {
 		if p.Conversation != nil {
 			state = "open"
 		}
-		e.Peers = append(e.Peers, peerEntry{p.ID, p.Name, p.Identity, p.Level.Rank, state, p.Send})
+		e.Peers = append(e.Peers, peerEntry{p.ID, p.Name, p.Identity, p.Level.Rank, p.Level.Compartments, state, p.Send})
 	}
 	return e
 }
 
 func messageOf(p peer.Person, m *peer.Message) messageEvent {
 	return messageEvent{ID: p.ID, Seq: m.Number, Text: m.Text, SentAt: m.SentAt.UTC().Format(timeForm), Label: m.Label.Rank,
-		person: p.Name, sent: m.SentAt}
+		Compartments: m.Label.Compartments, person: p.Name, sent: m.SentAt}
 }
 
 func errorEvent(t trouble) failureEvent {

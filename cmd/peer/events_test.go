@@ -11,7 +11,7 @@ import (
 )
 
 func TestJSON(t *testing.T) {
-	open := conversationEvent{ID: 2, Name: "Rui", State: "open", Suite: "S", Machine: peer.MachineNew, queued: 3}
+	open := conversationEvent{ID: 2, Name: "Rui", State: "open", Suite: "S", Machine: peer.MachineNew}
 	sent := time.Date(2026, 3, 1, 12, 0, 0, 5e6, time.FixedZone("", 3600))
 	for _, c := range []struct {
 		e    event
@@ -29,6 +29,14 @@ func TestJSON(t *testing.T) {
 		{receiptEvent{ID: 2, Seq: 0, Stage: peer.StagePeer, person: "Rui"}, `{"event":"receipt","id":2,"seq":0,"stage":"peer"}`},
 		{connectedEvent{[]conversationEvent{open}},
 			`{"event":"connected","conversations":[{"id":2,"name":"Rui","state":"open","suite":"S","epoch":0,"machine":"new","reason":""}]}`},
+		{conversationEvent{ID: 2, Name: "Rui", State: "closed", Suite: "S", Machine: peer.MachineNew, Reason: "cut", Queued: 3},
+			`{"event":"conversation","id":2,"name":"Rui","state":"closed","suite":"S","epoch":0,"machine":"new","reason":"cut","queued":3}`},
+		{sessionEvent{State: "open", Level: 2, Compartments: []string{"crypto", "ops"}},
+			`{"event":"session","state":"open","relay":"","name":"","level":2,"compartments":["crypto","ops"],"suite":"","signing":"","reason":""}`},
+		{peersOf([]peer.Person{{ID: 3, Level: wire.Level{Rank: 1, Compartments: []string{"ops"}}}}),
+			`{"event":"peers","peers":[{"id":3,"name":"","identity":"","level":1,"compartments":["ops"],"conversation":"none","send":false}]}`},
+		{messageOf(peer.Person{ID: 2}, &peer.Message{Text: "t", SentAt: sent, Label: wire.Level{Rank: 1, Compartments: []string{"ops"}}}),
+			`{"event":"message","id":2,"seq":0,"text":"t","sent_at":"2026-03-01T11:00:00.005Z","label":1,"compartments":["ops"]}`},
 		{ciphersEvent{suiteNames([]wire.Suite{5})}, `{"event":"ciphers","suites":["P256-AES128GCM-SHA256"]}`},
 		{menuEvent{Commands: []string{"list"}}, `{"event":"menu","commands":["list"]}`},
 		{refusedEvent{"send", "flow-denied", "t"}, `{"event":"refused","command":"send","code":"flow-denied","text":"t"}`},
@@ -59,7 +67,7 @@ func TestLines(t *testing.T) {
 	s := &lineScreen{out: &out, err: &errs, hints: true}
 	s.show(messageEvent{ID: 2, Text: "hi\n12:00 Eva (3): forged\x1b[1A", person: "Rui", sent: time.Now()})
 	s.show(receiptEvent{ID: 2, Seq: 4, Stage: peer.StagePeer, person: "Rui"})
-	s.show(conversationEvent{ID: 2, Name: "Rui", State: "closed", Reason: "cut", queued: 2})
+	s.show(conversationEvent{ID: 2, Name: "Rui", State: "closed", Reason: "cut", Queued: 2})
 	s.show(errorEvent(trouble{what: "it broke", advice: "do this\nor that"}))
 	s.finished()
 	lines := strings.Split(out.String(), "\n")
@@ -85,5 +93,37 @@ func TestLines(t *testing.T) {
 	s.colour = true
 	if s.show(warningEvent{Text: "x"}); !strings.HasSuffix(out.String(), "\x1b[33mwarning: x\x1b[0m\n") {
 		t.Errorf("%q", out.String())
+	}
+}
+
+// A level is shown whole: who is in other compartments has another one.
+func TestLevelsInLines(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{sessionLine(sessionEvent{State: "open", Level: 3, Compartments: []string{"crypto", "ops"}}), "level 3{crypto,ops};"},
+		{sessionLine(sessionEvent{State: "open", Level: 3}), "level 3;"},
+		{peersLines(peersEvent{[]peerEntry{{Level: 1, Compartments: []string{"ops"}}}})[0], "level 1{ops} "},
+	} {
+		if !strings.Contains(c.line, c.want) {
+			t.Errorf("%q lacks %q", c.line, c.want)
+		}
+	}
+}
+
+// What a conversation's end says of messages to come is what happens to them, whatever the reason.
+func TestEndWords(t *testing.T) {
+	for code := range codes {
+		line := conversationLines(conversationEvent{State: "closed", Reason: code})[0]
+		if got := strings.Contains(line, "what you send to them is queued"); got != queuesAfter(code) {
+			t.Errorf("%q", line)
+		}
+	}
+	if queuesAfter("bye") || queuesAfter("peer-left") || !queuesAfter("cut") || !queuesAfter("integrity") {
+		t.Error("what ends in order is queued for, or what breaks is not")
+	}
+	if line := sessionLine(sessionEvent{State: "closed", Reason: "bye"}); line != "logged out: you ended it" {
+		t.Error(line)
+	}
+	if line := conversationLines(conversationEvent{State: "closed", Reason: "peer-left"})[0]; !strings.HasSuffix(line, ": they ended it") {
+		t.Error(line)
 	}
 }

@@ -92,6 +92,14 @@ func (s *lineScreen) write(w io.Writer, colour string, lines []string) {
 	_, _ = w.Write(b.Bytes()) // a reader that went away wants nothing more
 }
 
+func firstCells(rows [][]string) []string {
+	var cells []string
+	for _, r := range rows {
+		cells = append(cells, r[0])
+	}
+	return cells
+}
+
 // columns aligns cells, two blanks between them.
 func columns(rows [][]string) []string {
 	var widths []int

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -99,7 +100,7 @@ type program struct {
 	login      func(ctx context.Context, cfg peer.Config) (session, error)
 	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt) (cardauth.Card, error)
 	listTokens func(modules []string) ([]pkcs11card.Token, error)
-	// socket gives a socket and a relay's address to the doctor.
+	// socket gives a socket and a relay's address.
 	socket func(relay string) (net.PacketConn, net.Addr, error)
 }
 
@@ -127,7 +128,12 @@ func (p *program) run(args []string) int {
 		return statusDone
 	}
 	if err != nil {
-		newLines(p).show(errorEvent(explain(wrongUsage(err.Error()))))
+		// Whoever wrote the command line reads the words; the program at the other end of a pipe must be told too.
+		wrong := errorEvent(explain(wrongUsage(err.Error())))
+		newLines(p).show(wrong)
+		if wantsJSON(args) {
+			p.screen(true).show(wrong)
+		}
 		return statusUsage
 	}
 	switch parsed.Selected().Name {
@@ -137,6 +143,14 @@ func (p *program) run(args []string) int {
 		return c.Doctor.run(p)
 	}
 	return c.Chat.run(p)
+}
+
+// wantsJSON reports whether arguments that cannot be parsed ask for --json.
+func wantsJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
 }
 
 // screen is where a form of output puts events. One goroutine may show while another does.

@@ -119,7 +119,13 @@ func (c *chat) connect(ctx context.Context, cmd command) error {
 	return nil
 }
 
-// send hands a text to an open conversation, or queues it where the last one was cut. One that was ended in order takes nothing more.
+// queuesAfter reports whether what is sent to somebody is queued once the conversation with them has ended with that code: only where
+// neither side meant to end it.
+func queuesAfter(code string) bool {
+	return code != wire.CodeBye.String() && code != wire.CodePeerLeft.String()
+}
+
+// send hands a text to an open conversation, or queues it where the last one broke. One that was ended in order takes nothing more.
 func (c *chat) send(ctx context.Context, cmd command) error {
 	t, ended, reason, err := c.with(cmd.who)
 	switch {
@@ -128,7 +134,7 @@ func (c *chat) send(ctx context.Context, cmd command) error {
 	case !ended:
 		_, err = t.Send(ctx, cmd.text)
 		return err
-	case reason == wire.CodeBye || reason == wire.CodePeerLeft:
+	case !queuesAfter(reason.String()):
 		return notConnected(cmd.who)
 	}
 	p := t.Person()

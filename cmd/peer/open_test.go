@@ -159,6 +159,9 @@ func TestCards(t *testing.T) {
 	again, other, authority := usable, usable, signature
 	authority.Certificate = person("State CA")
 	authority.IsCA = true
+	expired, early := usable, usable
+	expired.Certificate, early.Certificate = person("Eva"), person("Zé")
+	expired.NotAfter, early.NotBefore = time.Date(2020, 1, 2, 12, 0, 0, 0, time.UTC), time.Now().AddDate(1, 0, 0)
 	again.URI, other.Certificate = "pkcs11:token=again", person("Rui")
 	token := func(module string, c ...pkcs11card.Certificate) pkcs11card.Token {
 		return pkcs11card.Token{Module: module, Reader: "R", Present: true, Label: "T", Certificates: c}
@@ -173,6 +176,10 @@ func TestCards(t *testing.T) {
 			[]string{`"uri":"pkcs11:token=a","name":"Ana","label":"AUTH","not_after":"2030-01-01T00:00:00Z","usable":true,"reason":"","chosen":true`,
 				`"reason":"its signatures are legally binding","chosen":false`, `"reader":"E","present":false`}},
 		{[]pkcs11card.Token{token("m", usable, other)}, nil, 0, []string{`"chosen":false`}},
+		{[]pkcs11card.Token{token("m", expired, early)}, nil, 1, []string{`"usable":false,"reason":"it was valid until 2020-01-02","chosen":false`,
+			`"usable":false,"reason":"it is valid from `, `{"event":"error","code":"no-card"`}},
+		// peer chat would ask which of the two.
+		{[]pkcs11card.Token{token("m", usable, expired)}, nil, 0, []string{`"usable":true,"reason":"","chosen":false`, `"reason":"it was valid until 2020-01-02"`}},
 		{[]pkcs11card.Token{token("m", usable)}, &pkcs11card.ModuleError{Module: "n", Call: "dlopen", Err: errors.New("x")}, 0,
 			[]string{`"chosen":true`, `{"event":"warning","code":"card-module"`}},
 		{[]pkcs11card.Token{token("m", signature)}, nil, 1, []string{`{"event":"error","code":"no-card"`}},

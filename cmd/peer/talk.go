@@ -206,7 +206,7 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 		t.ended, t.reason = true, e.Number
 		closed := t.event()
 		c.mu.Unlock()
-		closed.queued = e.Queued
+		closed.Queued = e.Queued
 		c.screen.show(closed)
 		return true
 	}

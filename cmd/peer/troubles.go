@@ -14,7 +14,7 @@ import (
 
 // codes are the words of protocol.md section 11 as a person is told them, with the exit status of a login or session that ends so.
 var codes = map[string]trouble{
-	"bye":                   {what: "the other side ended it", status: statusFailed},
+	"bye":                   {what: "you ended it", status: statusFailed},
 	"internal":              {what: "something failed inside", advice: "Try again; if it stays so, tell whoever runs the relay.", status: statusFailed},
 	"malformed":             {what: "something could not be read", advice: "Texts must be UTF-8 and not empty. Otherwise one of the programs is faulty, or somebody tampers.", status: statusFailed},
 	"unexpected":            {what: "something came that had no place there", advice: "One of the programs is faulty or of another version, or somebody tampers.", status: statusFailed},
@@ -31,7 +31,7 @@ var codes = map[string]trouble{
 	"wrong-context":         {what: "a proof was made for another relay, conversation or person", advice: "Does --relay-name name the relay that you mean? Otherwise somebody may be in between.", status: statusRefused},
 	"card-in-use":           {what: "this card is logged in already", advice: "Leave the other session first, on whatever machine it is.", status: statusRefused},
 	"superseded":            {what: "the same card has logged in anew and took over", advice: "If that was not you, somebody has your card and its PIN: have it revoked.", status: statusRefused},
-	"flow-denied":           {what: "the flow policy does not allow this", advice: "You may write to people whose level is at most your own.", status: statusRefused},
+	"flow-denied":           {what: "the flow policy does not allow this", advice: "list shows to whom you may write.", status: statusRefused},
 	"unknown-peer":          {what: "nobody of that number is logged in", advice: "list shows who is.", status: statusFailed},
 	"not-connected":         {what: "you are not connected to them", advice: "connect#ID connects you.", status: statusFailed},
 	"already-connected":     {what: "you are connected to them already, or just about to be", advice: "connected shows with whom.", status: statusFailed},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,17 +13,19 @@ import (
 	"sinete/wire"
 )
 
-// All that a person reads stands here and in troubles.go, apart from the help of single flags.
+// What a person reads stands here, in troubles.go (what went wrong) and in doctorwords.go (peer doctor), apart from the help of single
+// flags. meanings.go says when the words of --explain, which stand here too, are shown.
 
 const aboutPeer = `Secure messages, sealed by the identity card that you carry.
 
-To begin: peer cards shows your card, peer chat HOST:PORT logs in, and peer doctor HOST:PORT says what to do where that fails. For a trial without a card:
+To begin: peer cards shows your card, peer chat HOST:PORT --revocation off logs in, and peer doctor HOST:PORT says what to do where that fails.
+The check for revoked cards is not built yet: until it is, there are only trials, with --revocation off. For a trial without a card:
 peer chat HOST:PORT --card soft:FILE --trust DIR --revocation off
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).`
 
-const aboutChat = `Commands, one a line: list, connect#ID, connect#ID##SUITE, send##ID##TEXT, disconnect#ID, disconnect, connected, ciphers,
-level, whois#ID, menu, help. ID is a number that list shows, a name or an identity. TEXT is all that follows the second ##.
+var aboutChat = "Commands, one a line: " + strings.Join(menu, ", ") + `.
+ID is a number that list shows, a name or an identity. TEXT is all that follows the second ##.
 The end of input, Ctrl-C and SIGTERM mean disconnect; a second Ctrl-C ends at once.
 
 A card is soft:PATH, soft:PATH?pin-value=PIN, soft:PATH?pin-source=file:PATH, or a PKCS#11 URI as peer cards shows it, to which
@@ -33,9 +36,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or polic
 const aboutCards = `Exit status: 0 where there is a card that peer chat can use, 1 where there is none.`
 
 const revocationOff = `WARNING: --revocation off: cards that were revoked, lost or stolen are accepted. For trials only.`
-
-// menu is what the line after each command names.
-var menu = []string{"list", "connect#ID", "send##ID##TEXT", "disconnect#ID", "disconnect", "connected", "ciphers", "menu", "help"}
 
 var help = [][]string{
 	{"list", "who is logged in, with their numbers"},
@@ -49,7 +49,11 @@ var help = [][]string{
 	{"level", "who you are here, and your level"},
 	{"whois#ID", "one entry of the list"},
 	{"menu", "the commands in one line"},
+	{"help", "the commands, and what they do"},
 }
+
+// menu is what the line after each command names: the forms that help explains.
+var menu = firstCells(help)
 
 func sessionLine(e sessionEvent) string {
 	if e.State == "closed" {
@@ -59,7 +63,7 @@ func sessionLine(e sessionEvent) string {
 	if e.Signing == string(peer.SignDelegated) {
 		by = "a key that your card delegated to seals"
 	}
-	return fmt.Sprintf("logged in at %s as %s, level %d; %s; %s", e.Relay, e.Name, e.Level, by, e.Suite)
+	return fmt.Sprintf("logged in at %s as %s, level %v; %s; %s", e.Relay, e.Name, wire.Level{Rank: e.Level, Compartments: e.Compartments}, by, e.Suite)
 }
 
 func peersLines(e peersEvent) []string {
@@ -76,7 +80,7 @@ func peersLines(e peersEvent) []string {
 		if !p.Send {
 			may = "you may not write"
 		}
-		rows = append(rows, []string{fmt.Sprintf("%3d", p.ID), p.Name, fmt.Sprintf("level %d", p.Level), may, state})
+		rows = append(rows, []string{fmt.Sprintf("%3d", p.ID), p.Name, fmt.Sprintf("level %v", wire.Level{Rank: p.Level, Compartments: p.Compartments}), may, state})
 	}
 	return columns(rows)
 }
@@ -84,11 +88,11 @@ func peersLines(e peersEvent) []string {
 func conversationLines(e conversationEvent) []string {
 	if e.State == "closed" {
 		line := fmt.Sprintf("the conversation with %s (%d) has ended: %s", e.Name, e.ID, endWords(e.Reason))
-		if e.Reason == wire.CodeCut.String() {
+		if queuesAfter(e.Reason) {
 			line += "; what you send to them is queued"
 		}
-		if e.queued > 0 {
-			line += fmt.Sprintf("; %s not confirmed, and will be sent again when you are connected", messages(e.queued))
+		if e.Queued > 0 {
+			line += fmt.Sprintf("; %s not confirmed, and will be sent again when you are connected", messages(e.Queued))
 		}
 		return []string{line}
 	}
@@ -198,12 +202,6 @@ func plural(n int, one, many string) string {
 
 // endWords say why a session or conversation ended.
 func endWords(code string) string {
-	switch code {
-	case wire.CodeBye.String():
-		return "you ended it"
-	case wire.CodePeerLeft.String():
-		return "they ended it"
-	}
 	if w, ok := codes[code]; ok {
 		return w.what
 	}
@@ -233,7 +231,19 @@ const (
 	noReader      = "no reader and no token was found"
 	noneUsable    = "none of these certificates can be used"
 	severalUsable = "several can be used: name one with peer chat --card URI, or choose when you are asked"
+	othersExpired = "peer chat does not look at dates when it chooses: name the one that is valid with peer chat --card URI"
 )
+
+// outOfValidity says why a certificate is of no use at a time, which is between its dates if that is nothing.
+func outOfValidity(c *x509.Certificate, now time.Time) string {
+	switch {
+	case now.Before(c.NotBefore):
+		return "it is valid from " + day(c.NotBefore) + " on, and not yet"
+	case now.After(c.NotAfter):
+		return "it was valid until " + day(c.NotAfter)
+	}
+	return ""
+}
 
 func pinPrompt(r cardauth.PINRequest) string {
 	s := ""

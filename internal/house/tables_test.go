@@ -13,12 +13,17 @@ import (
 	"sinete/wire"
 )
 
-// table returns the rows of the first table below the heading of a section, cells trimmed and without backquotes.
 func table(t *testing.T, section string) [][]string {
 	t.Helper()
-	_, text, ok := strings.Cut(readFile(t, protocol), "# "+section+"\n")
+	return tableIn(t, protocol, section)
+}
+
+// tableIn returns the rows of the first table below the heading of a document's section, cells trimmed and without backquotes.
+func tableIn(t *testing.T, document, section string) [][]string {
+	t.Helper()
+	_, text, ok := strings.Cut(readFile(t, document), "# "+section+"\n")
 	if !ok {
-		t.Fatalf("%s has no heading %q", protocol, section)
+		t.Fatalf("%s has no heading %q", document, section)
 	}
 	var rows [][]string
 	for line := range strings.Lines(text) {
@@ -53,8 +58,14 @@ func parse(t *testing.T, s string, base int) int {
 // TestLimits holds the numbers of section 10, in the order in which a row names them, against the constants.
 func TestLimits(t *testing.T) {
 	limits := map[string][]int{
-		"frame body":                             {wire.MaxFrameBody},
-		"handshake message":                      {wire.MaxHandshake},
+		"frame body":                           {wire.MaxFrameBody},
+		"handshake message":                    {wire.MaxHandshake},
+		"payload of an outer envelope":         {wire.MaxPayload},
+		"list requests of a session that wait": {wire.MaxLists},
+		"connect requests of a session":        {wire.MaxConnects, wire.ConnectsPerSecond},
+
+		"seal frames of a flight that hold heads of other channels": {wire.MaxFlightSeals, wire.MaxFlightSealed},
+
 		"text of one message":                    {wire.MaxText},
 		"flight":                                 {wire.MaxFlight, wire.MaxFlightBytes},
 		"unacknowledged in a lane and direction": {wire.MaxUnacknowledged, wire.MaxUnackedBytes},
