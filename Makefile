@@ -1,10 +1,14 @@
 # make help shows what there is.
 
-GO      ?= go
-FUZZ    ?= 5s
-# Whatever is wrong with the owner of the tree must not break a build, hence no stamp of the version control system.
-BUILD   := $(GO) build -trimpath -buildvcs=false
-SHELL   := /bin/bash
+SHELL     := /bin/bash
+GO        ?= go
+FUZZ      ?= 5s
+TESTFLAGS ?= -race
+BUILD      = $(GO) build -trimpath
+# Whatever is wrong with the owner of the tree must not break a build, hence no stamp of the version control system, for anything
+# that is run from here. The flags that somebody has set with go env -w stay.
+GOFLAGS   := $(strip $(shell $(GO) env GOFLAGS 2>/dev/null) -buildvcs=false)
+export GO GOFLAGS
 
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
@@ -19,6 +23,7 @@ build: ## bin/relay, bin/peer, bin/testpki
 	$(call step,build without cgo,CGO_ENABLED=0 $(BUILD) ./...)
 
 demo: build ## a trial world, two people and everything between them
+	$(call step,build what only the demonstration needs,$(BUILD) -o bin/ ./internal/demo)
 	$(call step,demo,./scripts/demo.sh)
 
 try: build ## chat within seconds, in this terminal: your own trial card, a relay, and somebody who answers
@@ -27,13 +32,14 @@ try: build ## chat within seconds, in this terminal: your own trial card, a rela
 
 test: ## installs what the tests need where it can, and runs them all
 	$(call step,what the tests need,./scripts/need.sh)
-	$(call step,tests with the race detector,$(GO) test -race -timeout 12m ./...)
+	$(call step,tests ($(TESTFLAGS)),$(GO) test $(TESTFLAGS) -timeout 12m ./...)
 
 check: ## all that must hold before a commit
+	$(call step,what the tests need,./scripts/need.sh)
 	$(call step,gofmt,files=$$(gofmt -l .); test -z "$$files" || { echo "$$files"; false; })
+	$(call step,go.mod and go.sum,$(GO) mod tidy -diff)
 	$(call step,go vet,$(GO) vet ./...)
 	$(call step,staticcheck,$(GO) tool staticcheck ./...)
-	$(call step,what the tests need,./scripts/need.sh)
 	$(call step,tests with the race detector in random order,$(GO) test -race -shuffle=on -timeout 12m ./...)
 	$(call step,tests without cgo,CGO_ENABLED=0 $(GO) test -timeout 12m $$($(GO) list ./... | grep -v /pkcs11card))
 	$(call step,fuzzing for $(FUZZ) each,./scripts/fuzz.sh $(FUZZ))

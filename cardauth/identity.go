@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"unicode"
@@ -34,12 +35,17 @@ func Identity(cert, anchor *x509.Certificate) (string, error) {
 	case who == "":
 		return "", &IdentityError{"neither serial number nor e-mail address"}
 	}
-	h := sha256.Sum256(anchor.RawSubjectPublicKeyInfo)
-	id := fmt.Sprintf("%s@%x", escape(who), h[:8])
+	id := escape(who) + "@" + AnchorID(anchor)
 	if len(id) > wire.MaxIdentity {
 		return "", &IdentityError{"longer than an identity may be"}
 	}
 	return id, nil
+}
+
+// AnchorID is how identities name an anchor: 16 hexadecimal digits of the hash of its key (section 7.1).
+func AnchorID(anchor *x509.Certificate) string {
+	h := sha256.Sum256(anchor.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(h[:8])
 }
 
 func escape(s string) string {

@@ -38,7 +38,7 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
-		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MaxSessions: 1000, Log: "info",
+		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MaxSessions: 10_000, Log: "info",
 	}
 }
 
@@ -72,12 +72,17 @@ func readSettings(file string) (settings, error) {
 	if err != nil {
 		return s, noConfig(file, err)
 	}
+	return s.in(folder), nil
+}
+
+// in has the paths that are relative begin in a folder.
+func (s settings) in(folder string) settings {
 	for _, p := range []*string{&s.Certificate, &s.Key, &s.Trust, &s.Levels} {
 		if !filepath.IsAbs(*p) {
 			*p = filepath.Join(folder, *p)
 		}
 	}
-	return s, nil
+	return s
 }
 
 // Config is what relay.toml says, checked, with the files it names read, except for the levels, which change.
@@ -102,25 +107,30 @@ func loadConfig(file string, now time.Time) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Listen: s.Listen, Name: s.Name, Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
+	return s.load(file, now)
+}
+
+// load is loadConfig for settings that were read, or will be written; source is where they stand, for errors.
+func (s settings) load(source string, now time.Time) (c Config, err error) {
+	c = Config{Listen: s.Listen, Name: s.Name, Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
 		Revocation: s.Revocation, RequireSigning: s.RequireSigning, MaxSessions: s.MaxSessions}
 	if err := checkAddress(s.Listen); err != nil {
-		return c, badListen(file, s.Listen)
+		return c, badListen(source, s.Listen)
 	}
 	if c.Policy, err = flow.ParsePolicy(s.Policy); err != nil {
-		return c, badPolicy(file, s.Policy)
+		return c, badPolicy(source, s.Policy)
 	}
 	if may := []string{"hard", "grace", "off"}; !slices.Contains(may, s.Revocation) {
-		return c, badValue(file, "revocation", s.Revocation, may...)
+		return c, badValue(source, "revocation", s.Revocation, may...)
 	}
 	if may := []string{"any", "card"}; !slices.Contains(may, s.RequireSigning) {
-		return c, badValue(file, "require_signing", s.RequireSigning, may...)
+		return c, badValue(source, "require_signing", s.RequireSigning, may...)
 	}
 	if s.MaxSessions < 1 {
-		return c, badValue(file, "max_sessions", strconv.Itoa(s.MaxSessions), "1 and more")
+		return c, badValue(source, "max_sessions", strconv.Itoa(s.MaxSessions), "1 and more")
 	}
 	if err := c.LogLevel.UnmarshalText([]byte(s.Log)); err != nil {
-		return c, badValue(file, "log", s.Log, "debug", "info", "warn", "error")
+		return c, badValue(source, "log", s.Log, "debug", "info", "warn", "error")
 	}
 	if c.Anchors, c.Authorities, err = cardauth.LoadTrust(s.Trust); err != nil {
 		return c, badTrust(err)

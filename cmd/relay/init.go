@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"sinete/cardauth"
 )
 
 type initCommand struct {
@@ -23,21 +20,14 @@ func (c *initCommand) Run(t *terminal) error {
 	s := defaults()
 	s.Listen, s.Name = c.Listen, c.Name
 	file, levels := filepath.Join(c.Dir, "relay.toml"), filepath.Join(c.Dir, s.Levels)
-	if checkAddress(s.Listen) != nil {
-		return badListen("--listen", s.Listen)
+	if err := c.lacks(s); err != nil {
+		return err
 	}
-	certificate, err := c.check(s)
+	config, err := s.in(c.Dir).load("relay init", time.Now())
 	if err != nil {
 		return err
 	}
-	if s.Name == "" {
-		if s.Name, err = relayName(certificate.Leaf, s.Certificate); err != nil {
-			return err
-		}
-	}
-	if err := checkCertificate(certificate.Leaf, s.Certificate, time.Now()); err != nil {
-		return err
-	}
+	s.Name = config.Name
 	if err := writeNew(levels, levelsHeader, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -55,8 +45,8 @@ func (c *initCommand) Run(t *terminal) error {
 	return nil
 }
 
-// check says all that the folder lacks at once, and reads what is there.
-func (c *initCommand) check(s settings) (tls.Certificate, error) {
+// lacks says all that the folder lacks at once.
+func (c *initCommand) lacks(s settings) error {
 	var lacks []string
 	for _, name := range []string{s.Trust, s.Certificate, s.Key} {
 		if _, err := os.Stat(filepath.Join(c.Dir, name)); err != nil {
@@ -64,16 +54,9 @@ func (c *initCommand) check(s settings) (tls.Certificate, error) {
 		}
 	}
 	if len(lacks) > 0 {
-		return tls.Certificate{}, notReady(c.Dir, lacks)
+		return notReady(c.Dir, lacks)
 	}
-	if _, _, err := cardauth.LoadTrust(filepath.Join(c.Dir, s.Trust)); err != nil {
-		return tls.Certificate{}, badTrust(err)
-	}
-	certificate, err := tls.LoadX509KeyPair(filepath.Join(c.Dir, s.Certificate), filepath.Join(c.Dir, s.Key))
-	if err != nil {
-		return certificate, badKeyPair(err)
-	}
-	return certificate, nil
+	return nil
 }
 
 func writeNew(path, text string, mode fs.FileMode) error {

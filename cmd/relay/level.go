@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +13,7 @@ import (
 
 type levelCommand struct {
 	List  levelList  `cmd:"" help:"Show who has which level."`
-	Set   levelSet   `cmd:"" help:"Give somebody a level, in place of the one he has."`
+	Set   levelSet   `cmd:"" help:"Give somebody a level, in place of theirs."`
 	Unset levelUnset `cmd:"" help:"Take a level away; the default level is left."`
 }
 
@@ -50,6 +47,9 @@ type levelSet struct {
 	configFlag
 }
 
+// Help is shown by --help.
+func (c *levelSet) Help() string { return aboutLevelSet }
+
 func (c *levelSet) Run(t *terminal) error {
 	s, err := readSettings(c.Config)
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *levelSet) Run(t *terminal) error {
 		}
 		return badLevels(s.Levels, err)
 	}
-	fmt.Fprintf(t.stdout, "%s  %v\n", identity, e.Level)
+	fmt.Fprintf(t.stdout, "%s  %v\n%s\n", identity, e.Level, fromNextLogin)
 	return nil
 }
 
@@ -91,7 +91,7 @@ func (c *levelUnset) Run(t *terminal) error {
 		}
 		return badLevels(s.Levels, err)
 	}
-	fmt.Fprintf(t.stdout, "%s  %d\n", identity, s.DefaultLevel)
+	fmt.Fprintf(t.stdout, "%s  %d\n%s\n", identity, s.DefaultLevel, fromNextLogin)
 	return nil
 }
 
@@ -110,11 +110,5 @@ func resolve(typed, trust string) (string, error) {
 	if len(anchors) > 1 {
 		return "", whichAnchor(typed, anchors)
 	}
-	return typed + "@" + anchorID(anchors[0]), nil
-}
-
-// anchorID is how identities name a root: 16 hexadecimal digits of the hash of its key (protocol.md section 7.1).
-func anchorID(c *x509.Certificate) string {
-	h := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(h[:8])
+	return typed + "@" + cardauth.AnchorID(anchors[0]), nil
 }

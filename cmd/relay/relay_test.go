@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"sinete/cardauth"
 	"sinete/internal/trialpki"
 	"sinete/relay/flow"
 	"sinete/relay/levels"
@@ -76,6 +77,9 @@ func appendTo(t *testing.T, path, text string) {
 func TestHelpAndWrongUsage(t *testing.T) {
 	expect(t, 0, []string{"init", "serve", "level"})
 	expect(t, 0, []string{"--listen", "--name"}, "init", "--help")
+	expect(t, 0, []string{"Exit status: 0 done, 1 failed, 2 wrong usage"}, "--help")
+	expect(t, 0, []string{"listening on ADDR", "SIGTERM", "five seconds"}, "serve", "--help")
+	expect(t, 0, []string{"relay level set BI12345678 2 ops crypto --config", "next login"}, "level", "set", "--help")
 	for _, args := range [][]string{{"dance"}, {"init"}, {"serve", "--confg", "x"}, {"level", "set", "BI1"}, {"level", "set", "BI1", "-1"},
 		{"level", "set", "BI1", "65536"}} {
 		expect(t, 2, []string{"--help"}, args...)
@@ -91,7 +95,7 @@ func TestInitWritesAConfigurationThatServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Levels: filepath.Join(dir, "levels"), Policy: flow.NoWriteUp,
-		Revocation: "off", RequireSigning: "any", MaxSessions: 1000}
+		Revocation: "off", RequireSigning: "any", MaxSessions: 10_000}
 	if d := cmp.Diff(want, c, cmpopts.IgnoreFields(Config{}, "Certificate", "Anchors", "Authorities")); d != "" {
 		t.Error(d)
 	}
@@ -239,10 +243,10 @@ func TestLevels(t *testing.T) {
 	dir, w := world(t, trialpki.Relay{})
 	config := "--config=" + filepath.Join(dir, "relay.toml")
 	expect(t, 0, nil, "init", dir)
-	anchor := anchorID(w.Root.Certificate)
+	anchor := cardauth.AnchorID(w.Root.Certificate)
 	const eva = "mailto:eva%40example.org@fedcba9876543210"
 
-	expect(t, 0, []string{"BI123@" + anchor + "  3{crypto,ops}"}, "level", "set", "BI123", "3", "ops", "crypto", config)
+	expect(t, 0, []string{"BI123@" + anchor + "  3{crypto,ops}\n", "next login"}, "level", "set", "BI123", "3", "ops", "crypto", config)
 	expect(t, 0, []string{eva + "  1"}, "level", "set", eva, "1", config)
 	want := "mailto:eva%40example.org@fedcba9876543210  1\n"
 	if got := expect(t, 0, nil, "level", "list", config); !strings.Contains(got, "BI123@"+anchor+" ") ||
@@ -271,7 +275,7 @@ func TestBareSerialNumberNeedsOneRoot(t *testing.T) {
 	if err := os.Rename(filepath.Join(other, "trust", "root.pem"), filepath.Join(dir, "trust", "second.pem")); err != nil {
 		t.Fatal(err)
 	}
-	a, b := anchorID(w.Root.Certificate), anchorID(second.Root.Certificate)
+	a, b := cardauth.AnchorID(w.Root.Certificate), cardauth.AnchorID(second.Root.Certificate)
 	expect(t, 2, []string{"BI123@" + a, "BI123@" + b}, "level", "set", "BI123", "3", config)
 	expect(t, 0, nil, "level", "set", "BI123@"+b, "3", config)
 }

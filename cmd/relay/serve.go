@@ -21,6 +21,9 @@ import (
 
 type serveCommand struct{ configFlag }
 
+// Help is shown by --help.
+func (c *serveCommand) Help() string { return aboutServe }
+
 func (c *serveCommand) Run(t *terminal) error {
 	config, err := loadConfig(c.Config, time.Now())
 	if err != nil {

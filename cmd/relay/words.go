@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sinete/cardauth"
 	"sinete/relay/flow"
 	"sinete/relay/levels"
 )
@@ -17,7 +18,23 @@ import (
 
 const aboutRelay = `The relay of Sinete: it passes sealed messages between people, cannot read them, and keeps to the flow policy.
 
-To begin: relay init DIR, then relay serve --config DIR/relay.toml.`
+To begin: relay init DIR, then relay serve --config DIR/relay.toml.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.`
+
+const aboutServe = `Once it is ready it prints one line to standard output, "listening on ADDR", with the port that it has where the
+configuration says 0; the log goes to standard error.
+
+On SIGTERM or Ctrl-C it tells the peers, gives them five seconds, and ends with status 0.`
+
+const aboutLevelSet = `Example, rank 2 and the compartments ops and crypto:
+
+  relay level set BI12345678 2 ops crypto --config DIR/relay.toml
+
+` + fromNextLogin
+
+// fromNextLogin is true of every change of a level: a session keeps the level that the relay told it at login.
+const fromNextLogin = "This holds from the person's next login; who is logged in now keeps the level they have."
 
 const revocationWarning = `WARNING: revocation = "off": this relay lets in cards that were revoked, lost or stolen. For trials only.`
 
@@ -136,7 +153,7 @@ func badIdentity(s string) error {
 func whichAnchor(serial string, anchors []*x509.Certificate) error {
 	advice := fmt.Sprintf("%d roots are trusted. Say which one issued the card:", len(anchors))
 	for _, a := range anchors {
-		advice += fmt.Sprintf("\n%s@%s   %q", serial, anchorID(a), a.Subject.CommonName)
+		advice += fmt.Sprintf("\n%s@%s   %q", serial, cardauth.AnchorID(a), a.Subject.CommonName)
 	}
 	return &problem{what: fmt.Sprintf("%q could be a card of several roots", serial), advice: advice, usage: true}
 }

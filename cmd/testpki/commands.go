@@ -103,7 +103,7 @@ func (c *cardCmd) Run(ctx context.Context, out output) error {
 	if c.Expired {
 		out.line("expired", "%s", issued.Certificate.NotAfter.Format(time.RFC3339))
 	}
-	out.line("use", "peer chat RELAY --card %s --trust %s", quote(card), quote(filepath.Join(c.Dir, "trust")))
+	out.line("use", "peer chat RELAY --card %s --trust %s --revocation off", quote(card), quote(filepath.Join(c.Dir, "trust")))
 	out.line("note", "For trials only, never for production.")
 	return nil
 }

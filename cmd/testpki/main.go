@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintln(stderr, "testpki:", err)
 		return 1
 	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	k, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "testpki: %v\nTry: testpki --help\n", err)
@@ -92,7 +95,7 @@ func advice(err error) string {
 	var path *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return "This directory holds a hierarchy already. Use it with `testpki card`, or name another directory."
+		return "There is something already, and it stays as it is. If testpki made it, use it with `testpki card`; otherwise name another directory."
 	case errors.As(err, &pin):
 		return "Give the token's user PIN with --pin. It was not tried a second time."
 	case errors.As(err, &notFound):

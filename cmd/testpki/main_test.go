@@ -67,6 +67,29 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// What an organisation has put there is not written over, and nothing else is written beside it.
+func TestInitWritesOverNothing(t *testing.T) {
+	for _, own := range []string{"relay.key", "relay.pem", "trust/root.pem"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, own)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("ours"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs := command(t, 1, "init", dir); !strings.Contains(errs, "name another directory") || !strings.Contains(errs, dir) {
+			t.Errorf("with %s it says %s", own, errs)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != "ours" {
+			t.Errorf("%s is %q now, %v", own, b, err)
+		}
+		if all, err := os.ReadDir(dir); err != nil || len(all) != 1 {
+			t.Errorf("beside %s there is now %v, %v", own, all, err)
+		}
+	}
+}
+
 func TestSoftCard(t *testing.T) {
 	dir := t.TempDir()
 	command(t, 0, "init", dir)
@@ -93,7 +116,7 @@ func TestSoftCard(t *testing.T) {
 func TestUsage(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{
-		{}, {"init"}, {"card", dir}, {"card", dir, "a", "--key", "dsa"}, {"frobnicate"}, {"card", dir, "a", "--module", "/x.so"},
+		{"init"}, {"card", dir}, {"card", dir, "a", "--key", "dsa"}, {"frobnicate"}, {"card", dir, "a", "--module", "/x.so"},
 		{"card", dir, "a", "--token", "T"}, {"card", dir, "a", "--module", "/x.so", "--token", "T"}, {"init", dir, "--relay-key", "p521"},
 	} {
 		if _, errs := command(t, 2, args...); !strings.Contains(errs, "testpki: ") {
@@ -103,7 +126,7 @@ func TestUsage(t *testing.T) {
 	if _, errs := command(t, 1, "card", dir, "alice"); !strings.Contains(errs, "testpki init") {
 		t.Errorf("without a hierarchy: %s", errs)
 	}
-	for _, args := range [][]string{{"--help"}, {"init", "--help"}, {"card", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"init", "--help"}, {"card", "--help"}} {
 		if out, errs := command(t, 0, args...); !strings.Contains(out, "trial") && !strings.Contains(out, "DIR") || errs != "" {
 			t.Errorf("%q printed %q and %q", args, out, errs)
 		}

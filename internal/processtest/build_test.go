@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"sinete/cardauth/cardtest"
+	"sinete/internal/program"
 )
 
 const (
@@ -71,8 +72,10 @@ func prepare(dir string) error {
 		return err
 	}
 	testpki, relay := filepath.Join(bin, "testpki"), filepath.Join(bin, "relay")
+	if err := program.Build(bin, "-race", "-ldflags=-s -w", "-overlay", overlay, "sinete/cmd/..."); err != nil {
+		return err
+	}
 	for _, command := range [][]string{
-		{"go", "build", "-race", "-buildvcs=false", "-ldflags=-s -w", "-overlay", overlay, "-o", bin + "/", "sinete/cmd/..."},
 		{testpki, "init", trial},
 		{testpki, "init", stranger},
 		{testpki, "card", trial, "alice", "--cn", "Alice"},

@@ -59,7 +59,7 @@ func (c Command) Start() (*Program, error) {
 	p := &Program{Command: c, cmd: exec.Command(c.Path, c.Args...), lines: make(chan string, 1024), exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), c.Env...)
 	p.cmd.Stderr = &p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = EndsWithUs(syscall.SIGKILL)
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -18,21 +18,30 @@ import (
 //	ca/people/SERIALNUMBER       holds the name that has this subject serialNumber
 //	ca/issued/KIND/NAME/HEX.pem  every certificate issued, by its serial number; KIND is person or relay
 
-// Create makes a hierarchy as New does, in a directory. It refuses one that already holds a hierarchy.
+// Create makes a hierarchy as New does, in a directory. It refuses one that already holds a hierarchy, or what an organisation put
+// there for a relay of its own: trust/, relay.pem, relay.key. The error is fs.ErrExist then.
 func Create(dir string, o Options) (*World, error) {
-	if _, err := os.Stat(filepath.Join(dir, "ca")); err == nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "ca"), fs.ErrExist)
+	for _, name := range []string{"ca", "trust", "relay.pem", "relay.key"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			if err == nil {
+				err = fs.ErrExist
+			}
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		}
 	}
 	w, err := New(o)
 	if err != nil {
 		return nil, err
 	}
 	w.dir = dir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
 	for _, d := range []struct {
 		name string
 		mode fs.FileMode
-	}{{"trust", 0o755}, {"ca", 0o700}, {"ca/people", 0o700}} {
-		if err := os.MkdirAll(filepath.Join(dir, d.name), d.mode); err != nil {
+	}{{"ca", 0o700}, {"ca/people", 0o700}, {"trust", 0o755}} {
+		if err := os.Mkdir(filepath.Join(dir, d.name), d.mode); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +78,7 @@ func Open(dir string, o Options) (*World, error) {
 	return w, nil
 }
 
-// WriteFiles writes the chain as PEM and the key as PKCS #8, readable by the owner alone.
+// WriteFiles writes the chain as PEM and the key as PKCS #8, readable by the owner alone. It writes over nothing: fs.ErrExist.
 func (i *Issued) WriteFiles(chain, key string) error {
 	if err := writeKey(key, i.Key); err != nil {
 		return err
@@ -119,7 +128,7 @@ func writeCertificates(path string, certs [][]byte) error {
 	for _, c := range certs {
 		b = append(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c})...)
 	}
-	return os.WriteFile(path, b, 0o644)
+	return writeNew(path, b, 0o644)
 }
 
 func writeKey(path string, key crypto.Signer) error {
@@ -127,7 +136,17 @@ func writeKey(path string, key crypto.Signer) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return writeNew(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+// writeNew never writes over a file: a key that is lost cannot be had again.
+func writeNew(path string, b []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
 }
 
 func readCertificate(path string) (*x509.Certificate, error) {

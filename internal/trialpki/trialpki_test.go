@@ -295,3 +295,33 @@ func TestClaimingAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A relay's key is not written over, nor its chain, and no hierarchy is made beside either.
+func TestWritesOverNothing(t *testing.T) {
+	dir := t.TempDir()
+	relay, err := world(t, Options{}).IssueRelay(Relay{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key := filepath.Join(dir, "relay.pem"), filepath.Join(dir, "relay.key")
+	if err := relay.WriteFiles(chain, key); err != nil {
+		t.Fatal(err)
+	}
+	if err := relay.WriteFiles(chain, key); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the key is written over: %v", err)
+	}
+	if err := relay.WriteFiles(chain, key+"2"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the chain is written over: %v", err)
+	}
+	for _, file := range []string{key, chain} {
+		if _, err := Create(dir, Options{}); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("a hierarchy beside %s: %v", file, err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Create(dir, Options{}); err != nil {
+		t.Error(err)
+	}
+}

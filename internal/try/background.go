@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sinete/internal/program"
 )
 
 const (
@@ -34,7 +36,8 @@ func (t *trial) start(name, words, input string, args ...string) (*background, e
 		return nil, err
 	}
 	defer log.Close() // the program has its own
-	b.cmd.Stdin, b.cmd.Stderr, b.cmd.SysProcAttr = strings.NewReader(input), log, apart()
+	b.cmd.Stdin, b.cmd.Stderr = strings.NewReader(input), log
+	b.cmd.SysProcAttr = program.Apart(syscall.SIGTERM) // the person's own program must outlive Ctrl-C to leave in order
 	stdout, err := b.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"sinete/internal/program"
 )
 
 func main() {
@@ -159,7 +161,7 @@ func (t *trial) chat() error {
 	fmt.Print(howToLeave, "\n\n")
 	peer := exec.Command(t.program("peer"), append(args, "--explain", "--connect", echoName)...)
 	peer.Stdin, peer.Stdout, peer.Stderr = t.input, os.Stdout, os.Stderr
-	peer.SysProcAttr = endsWithUs()
+	peer.SysProcAttr = program.EndsWithUs(syscall.SIGTERM)
 	if err := peer.Start(); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sinete/internal/program"
 )
 
 var bin string
@@ -20,8 +22,8 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(bin)
-		if out, err := exec.Command("go", "build", "-o", bin+"/", "sinete/cmd/...", "sinete/examples/echo", "sinete/internal/try").CombinedOutput(); err != nil {
-			panic(string(out))
+		if err := program.Build(bin, "sinete/cmd/...", "sinete/examples/echo", "sinete/internal/try"); err != nil {
+			panic(err)
 		}
 		return m.Run()
 	}())

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package main
-
-import "syscall"
-
-func endsWithUs() *syscall.SysProcAttr { return nil }
-func apart() *syscall.SysProcAttr      { return nil }
