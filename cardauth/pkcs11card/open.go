@@ -13,7 +13,6 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"sinete/cardauth"
-	"sinete/cardauth/seal"
 	"sinete/wire"
 )
 
@@ -135,11 +134,8 @@ func (c *card) bind(p *pkcs11.Ctx) error {
 	}
 	c.cert, c.id = found[0].cert.Certificate, found[0].cert.ID
 	c.chain = chainOf(c.cert, t.Certificates, wire.MaxChain)
-	var err error
-	if c.scheme, err = seal.DefaultScheme(c.cert.PublicKey); err != nil {
-		return err
-	}
-	if c.mech, err = c.mechanism(p); err != nil {
+	err := c.chooseMechanism(p)
+	if err != nil {
 		return err
 	}
 	if c.key, err = c.findKey(p, c.session); err != nil {

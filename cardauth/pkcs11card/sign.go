@@ -24,23 +24,42 @@ import (
 // digestInfo is what stands before a SHA-256 in the DigestInfo of RFC 8017 section 9.2.
 var digestInfo = []byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}
 
-// mechanism is the best that the token has for the scheme. A mechanism that takes the message stands before one that takes
-// a DigestInfo: some cards hash by themselves or not at all.
-func (c *card) mechanism(p *pkcs11.Ctx) (uint, error) {
-	list, err := p.GetMechanismList(c.slot)
-	if err != nil {
-		return 0, c.m.failed("C_GetMechanismList", err)
+// choose is the best mechanism on the list for a key whose default scheme is s, and the scheme that it makes. One that takes the
+// message stands before one that takes a DigestInfo, since some cards hash by themselves or not at all; PSS stands last, for
+// tokens that have given up PKCS #1 v1.5.
+func choose(list []*pkcs11.Mechanism, s wire.Scheme) (uint, wire.Scheme, bool) {
+	type choice struct {
+		mechanism uint
+		scheme    wire.Scheme
 	}
-	wanted := []uint{pkcs11.CKM_ECDSA}
-	if c.scheme == wire.SchemeRSAPKCS1 {
-		wanted = []uint{pkcs11.CKM_SHA256_RSA_PKCS, pkcs11.CKM_RSA_PKCS}
+	wanted := []choice{{pkcs11.CKM_ECDSA, s}}
+	if s == wire.SchemeRSAPKCS1 {
+		wanted = []choice{{pkcs11.CKM_SHA256_RSA_PKCS, s}, {pkcs11.CKM_RSA_PKCS, s},
+			{pkcs11.CKM_SHA256_RSA_PKCS_PSS, wire.SchemeRSAPSS}, {pkcs11.CKM_RSA_PKCS_PSS, wire.SchemeRSAPSS}}
 	}
 	for _, w := range wanted {
-		if slices.ContainsFunc(list, func(m *pkcs11.Mechanism) bool { return m.Mechanism == w }) {
-			return w, nil
+		if slices.ContainsFunc(list, func(m *pkcs11.Mechanism) bool { return m.Mechanism == w.mechanism }) {
+			return w.mechanism, w.scheme, true
 		}
 	}
-	return 0, &UnsupportedError{fmt.Sprintf("the token %q has no mechanism for %v", c.token.Label, c.scheme)}
+	return 0, 0, false
+}
+
+// chooseMechanism sets the card's mechanism and scheme.
+func (c *card) chooseMechanism(p *pkcs11.Ctx) error {
+	s, err := seal.DefaultScheme(c.cert.PublicKey)
+	if err != nil {
+		return err
+	}
+	list, err := p.GetMechanismList(c.slot)
+	if err != nil {
+		return c.m.failed("C_GetMechanismList", err)
+	}
+	var ok bool
+	if c.mech, c.scheme, ok = choose(list, s); !ok {
+		return &UnsupportedError{fmt.Sprintf("the token %q has no mechanism for %v", c.token.Label, s)}
+	}
+	return nil
 }
 
 // SealRoot signs in.Append(nil) on the token and verifies the signature. A key that wants the PIN at each signature asks for it,
@@ -95,7 +114,7 @@ func (c *card) signOrReconnect(p *pkcs11.Ctx, message []byte, pin string) ([]byt
 // sign makes the calls of one signature, between which nothing may come.
 func (c *card) sign(p *pkcs11.Ctx, message []byte, pin string) ([]byte, error) {
 	input := message
-	if c.mech != pkcs11.CKM_SHA256_RSA_PKCS {
+	if c.mech != pkcs11.CKM_SHA256_RSA_PKCS && c.mech != pkcs11.CKM_SHA256_RSA_PKCS_PSS {
 		h := seal.SignOptions(c.scheme).HashFunc().New()
 		h.Write(message)
 		input = h.Sum(nil)
@@ -103,7 +122,12 @@ func (c *card) sign(p *pkcs11.Ctx, message []byte, pin string) ([]byte, error) {
 	if c.mech == pkcs11.CKM_RSA_PKCS {
 		input = slices.Concat(digestInfo, input)
 	}
-	if err := p.SignInit(c.session, []*pkcs11.Mechanism{pkcs11.NewMechanism(c.mech, nil)}, c.key); err != nil {
+	var parameters any
+	if c.scheme == wire.SchemeRSAPSS {
+		const saltLength = 32 // of rsa_pss_rsae_sha256: as long as the hash
+		parameters = pkcs11.NewPSSParams(pkcs11.CKM_SHA256, pkcs11.CKG_MGF1_SHA256, saltLength)
+	}
+	if err := p.SignInit(c.session, []*pkcs11.Mechanism{pkcs11.NewMechanism(c.mech, parameters)}, c.key); err != nil {
 		return nil, c.m.failed("C_SignInit", err)
 	}
 	if c.always {

@@ -144,6 +144,29 @@ func TestSuite(t *testing.T) {
 }
 
 // A token that hashes nothing itself is given the DigestInfo.
+// Both mechanisms of PSS, with both sizes of key, as a token without PKCS #1 v1.5 would have them.
+func TestSuiteWithPSS(t *testing.T) {
+	for token, bits := range map[string]int{"rsa2048": 2048, "rsa3072": 3072} {
+		for _, mechanism := range []uint{pkcs11.CKM_SHA256_RSA_PKCS_PSS, pkcs11.CKM_RSA_PKCS_PSS} {
+			t.Run(fmt.Sprintf("%s/%#x", token, mechanism), func(t *testing.T) {
+				u := fill(t, token, StoreRequest{RSABits: bits})
+				cardtest.Run(t, func(t *testing.T) cardauth.Card {
+					opened, err := Open(t.Context(), u, right)
+					if err != nil {
+						t.Fatal(err)
+					}
+					c := opened.(*card)
+					var ok bool
+					if c.mech, c.scheme, ok = choose([]*pkcs11.Mechanism{{Mechanism: mechanism}}, c.scheme); !ok || c.scheme != wire.SchemeRSAPSS {
+						t.Fatalf("chose %#x, %v", c.mech, c.scheme)
+					}
+					return c
+				})
+			})
+		}
+	}
+}
+
 func TestSuiteWithDigestInfo(t *testing.T) {
 	u := fill(t, "rsa2048", StoreRequest{RSABits: 2048})
 	cardtest.Run(t, func(t *testing.T) cardauth.Card {

@@ -215,19 +215,3 @@ func TestEveryEntryComesBack(t *testing.T) {
 		}
 	})
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(file))
-	f.Add([]byte(ana + " 1\r\n#"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		lines, err := parse("levels", b)
-		if err != nil {
-			return
-		}
-		for _, l := range lines {
-			if l.entry.Identity != "" && (!ValidIdentity(l.entry.Identity) || !l.entry.Level.Valid()) {
-				t.Errorf("%q was read as %v", l.text, l.entry)
-			}
-		}
-	})
-}
