@@ -134,6 +134,8 @@ func (c *Conversation) drive() {
 	err := c.handshake(ctx)
 	cancel()
 	if err == nil {
+		expiry := time.AfterFunc(time.Until(c.other.Until()), func() { c.end(wire.CodeCertificateExpired, true) })
+		defer expiry.Stop()
 		err = c.send()
 	}
 	if err != nil && c.ctx.Err() == nil {

@@ -76,6 +76,10 @@ func (s *Session) Done() <-chan struct{} { return s.done }
 func (s *Session) run() {
 	var accepting sync.WaitGroup
 	accepting.Go(s.acceptStreams)
+	expiry := time.AfterFunc(time.Until(s.relay.Until()), func() {
+		s.link.Fail(wire.Errorf(wire.CodeCertificateExpired, "the relay's certificate ended during the session"))
+	})
+	defer expiry.Stop()
 	err := s.ending(s.link.Run(context.Background()))
 	accepting.Wait()
 	for _, c := range s.all() {

@@ -37,9 +37,10 @@ type leg struct {
 	session      *session
 	lane         *link.Lane // nil until the stream is open
 
-	mu    sync.Mutex
-	queue []link.Item // verified, permitted, waiting for the next flight
-	more  chan struct{}
+	mu      sync.Mutex
+	queue   []link.Item      // verified, permitted, waiting for the next flight
+	receipt []wire.SealEntry // the newest acknowledgement, where it waits for the control stream
+	more    chan struct{}
 }
 
 func (l *leg) other() *leg { return l.conversation.legs[l.role.Other()-1] }
@@ -81,7 +82,9 @@ func (r *Relay) conversation(channel [32]byte) *conversation {
 // start opens both streams and serves them until the conversation has ended.
 func (c *conversation) start() {
 	c.mu.Lock()
-	c.late = time.AfterFunc(wire.HandshakeSeconds*time.Second, func() { c.end(nil, wire.CodeTimeout, wire.CodeTimeout) })
+	if c.ctx.Err() == nil {
+		c.late = time.AfterFunc(wire.HandshakeSeconds*time.Second, func() { c.end(nil, wire.CodeTimeout, wire.CodeTimeout) })
+	}
 	c.mu.Unlock()
 	const patience = 10 * time.Second // for streams that the peers are about to give back
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
@@ -90,7 +93,11 @@ func (c *conversation) start() {
 	for _, l := range c.legs {
 		stream, err := l.session.link.Conn.OpenStream(ctx)
 		if err != nil {
-			c.end(nil, wire.CodeBusy, wire.CodeBusy)
+			number := wire.CodeCut
+			if ctx.Err() != nil { // the peer has too many streams that it has not given back
+				number = wire.CodeBusy
+			}
+			c.end(nil, number, number)
 			break
 		}
 		if !l.opened(stream) {
@@ -145,8 +152,8 @@ func (l *leg) next() []link.Item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, _ := link.FlightOf(l.queue)
-	for k := n; n < len(l.queue) && k > 0; k-- { // cut behind a seal
-		if l.queue[k-1].Seals != nil {
+	for k := n; n < len(l.queue) && k > 0; k-- { // cut behind a seal, or a handshake message, which needs none
+		if l.queue[k-1].Seals != nil || l.queue[k-1].Type == wire.EnvelopeHandshake {
 			n = k
 			break
 		}
@@ -176,11 +183,26 @@ func (l *leg) failed(err error) {
 	case l.conversation.ctx.Err() != nil, errors.As(err, &ended), l.session.link.Context().Err() != nil:
 	case err == io.EOF:
 		l.conversation.end(nil, wire.CodeCut, wire.CodeCut)
-	case errors.As(err, &reset):
-		l.conversation.end(nil, reset.Number, reset.Number)
+	case errors.As(err, &reset) && reset.Remote:
+		number := told(reset.Number)
+		l.conversation.end(nil, number, number)
 	default:
 		l.session.link.Fail(err)
 	}
+}
+
+// told is what the other side hears where a peer ends a conversation with a number: what only the relay can know, a peer cannot say.
+func told(number wire.Code) wire.Code {
+	switch number {
+	case wire.CodeBye:
+		return wire.CodePeerLeft
+	case wire.CodeInternal, wire.CodeMalformed, wire.CodeUnexpected, wire.CodeLimitExceeded, wire.CodeVersionUnsupported,
+		wire.CodeSuiteUnsupported, wire.CodeIntegrity, wire.CodeUnsealed, wire.CodeCertificateInvalid, wire.CodeCertificateExpired,
+		wire.CodeCertificateRevoked, wire.CodeRevocationUnknown, wire.CodeAuthenticationFailed, wire.CodeWrongContext, wire.CodeFlowDenied,
+		wire.CodeTimeout:
+		return number
+	}
+	return wire.CodeCut
 }
 
 // endedError is what a reader says that stopped because its conversation did.
@@ -195,12 +217,14 @@ func (l *leg) deliver(f *link.Received) error {
 	if capture := c.relay.cfg.Capture; capture != nil {
 		capture(l.session.other.Identity, l.lane.Stream.ID(), f)
 	}
-	c.mu.Lock()
-	items, err := l.pass(f)
+	err := l.verify(f)
 	if err == nil {
-		l.other().put(items)
+		err = l.forward(f)
 	}
-	c.mu.Unlock()
+	var ended *endedError
+	if errors.As(err, &ended) {
+		return err
+	}
 	if err != nil {
 		c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", wire.CodeOf(err).String(), "err", err)
 		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
@@ -209,7 +233,39 @@ func (l *leg) deliver(f *link.Received) error {
 	return l.lane.Confirm()
 }
 
-// pass checks a flight. c.mu is held.
+// verify checks the seals over the conversation's heads in a flight.
+func (l *leg) verify(f *link.Received) error {
+	for i := range f.Pieces {
+		for j := range f.Pieces[i].Seals {
+			if err := l.verifyHead(&f.Pieces[i].Seals[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *leg) verifyHead(e *wire.SealEntry) error {
+	return link.VerifyHead(l.conversation.relay.verifier, l.session.other.Signer, e)
+}
+
+// forward checks a flight and queues it for the other side, unless the conversation has ended: whoever ends it cancels its context
+// first and looks at it under the mutex then.
+func (l *leg) forward(f *link.Received) error {
+	c := l.conversation
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return &endedError{}
+	}
+	items, err := l.pass(f)
+	if err == nil {
+		l.other().put(items)
+	}
+	return err
+}
+
+// pass checks a flight whose seals have been verified. c.mu is held.
 func (l *leg) pass(f *link.Received) ([]link.Item, error) {
 	c := l.conversation
 	items := make([]link.Item, 0, len(f.Pieces))
@@ -219,7 +275,7 @@ func (l *leg) pass(f *link.Received) ([]link.Item, error) {
 		case p.Seals != nil:
 			var seals []wire.SealEntry
 			for j := range p.Seals {
-				news, err := l.head(&p.Seals[j])
+				news, err := c.observer.Head(l.role, p.Seals[j].Head)
 				if err != nil {
 					return nil, err
 				}
@@ -300,23 +356,17 @@ func (l *leg) ownCertificate(creds wire.Credentials) error {
 	return nil
 }
 
-// head verifies a seal of this side over a head of the conversation and compares the head with what passed. c.mu is held.
-func (l *leg) head(e *wire.SealEntry) (news bool, err error) {
-	if err := link.VerifyHead(l.conversation.relay.verifier, l.session.other.Signer, e); err != nil {
-		return false, err
-	}
-	return l.conversation.observer.Head(l.role, e.Head)
-}
-
 // acknowledgement passes on a head from the control stream.
 func (l *leg) acknowledgement(e []wire.SealEntry) {
 	c := l.conversation
-	c.mu.Lock()
-	news, err := l.head(&e[0])
-	if err == nil && e[0].Head.Mine != nil {
-		err = wire.Errorf(wire.CodeUnexpected, "a head on the control stream that signs envelopes")
+	news, err := false, l.verifyHead(&e[0])
+	if err == nil {
+		c.mu.Lock()
+		if news, err = c.observer.Head(l.role, e[0].Head); err == nil && e[0].Head.Mine != nil {
+			err = wire.Errorf(wire.CodeUnexpected, "a head on the control stream that signs envelopes")
+		}
+		c.mu.Unlock()
 	}
-	c.mu.Unlock()
 	if err != nil {
 		c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", wire.CodeOf(err).String(), "err", err)
 		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
@@ -325,8 +375,41 @@ func (l *leg) acknowledgement(e []wire.SealEntry) {
 	if !news {
 		return // or this side could fill the other's control stream with what it knows
 	}
-	if err := l.other().session.link.Pass(e); err != nil {
-		l.other().session.link.Fail(err)
+	l.other().confirm(e)
+}
+
+// receiptsAhead is how much may wait in a control stream when an acknowledgement is passed on.
+const receiptsAhead = wire.MaxControlQueue / 4
+
+// confirm passes on to this side a head of the other that only acknowledges. While the control stream is full only the newest waits, which
+// says all that those before it said: so no number of them fills what belongs to this side's session.
+func (l *leg) confirm(e []wire.SealEntry) {
+	to := l.session.link
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting := l.receipt != nil
+	if !waiting && to.Control.Pending() < receiptsAhead {
+		if err := to.Pass(e); err != nil {
+			to.Fail(err)
+		}
+		return
+	}
+	l.receipt = e
+	if !waiting {
+		l.conversation.relay.running.Go(l.confirmLater)
+	}
+}
+
+func (l *leg) confirmLater() {
+	to := l.session.link
+	err := to.Control.WaitBelow(to.Context(), receiptsAhead)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		err = to.Pass(l.receipt)
+	}
+	if l.receipt = nil; err != nil {
+		to.Fail(err)
 	}
 }
 
@@ -355,7 +438,9 @@ func (c *conversation) end(by *leg, toBy, toOther wire.Code) {
 			delete(l.session.legs, c.id)
 			l.session.mu.Unlock()
 			if l != by {
-				_ = l.session.link.Send(wire.Closed{Conversation: c.id, Number: number}) // a session that cannot be told ends by itself
+				if err := l.session.link.Send(wire.Closed{Conversation: c.id, Number: number}); err != nil {
+					l.session.link.Fail(err) // or it would wait for what never comes
+				}
 			}
 			if lanes[i] != nil {
 				lanes[i].Stream.Cancel(number)

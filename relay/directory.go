@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -17,10 +18,14 @@ type directory struct {
 	sessions map[string]*session // by identity
 	reserved map[string]bool     // identities that a login has proved and not finished with
 	ids      map[string]uint32   // kept as long as the relay runs
+	byNumber map[uint32]*session
+	sorted   []*session // by id; nil when somebody has come or gone, and never changed
+	changes  uint64
 }
 
 func newDirectory(limit int) *directory {
-	return &directory{limit: limit, sessions: map[string]*session{}, reserved: map[string]bool{}, ids: map[string]uint32{}}
+	return &directory{limit: limit, sessions: map[string]*session{}, reserved: map[string]bool{}, ids: map[string]uint32{},
+		byNumber: map[uint32]*session{}}
 }
 
 // place is an identity that is reserved for one login.
@@ -81,7 +86,8 @@ func (p *place) take(s *session, accept func() error) error {
 		return err
 	}
 	delete(d.reserved, p.identity)
-	d.sessions[p.identity] = s
+	d.sessions[p.identity], d.byNumber[s.id] = s, s
+	d.changed()
 	return nil
 }
 
@@ -90,26 +96,40 @@ func (d *directory) remove(s *session) {
 	defer d.mu.Unlock()
 	if d.sessions[s.other.Identity] == s {
 		delete(d.sessions, s.other.Identity)
+		delete(d.byNumber, s.id)
+		d.changed()
 	}
 }
 
-// all lists the sessions by id.
+// changed forgets the sorted list. mu is held.
+func (d *directory) changed() {
+	d.sorted = nil
+	d.changes++
+}
+
+// all lists the sessions by id. Nobody may change the list: it is the same for all who ask until somebody comes or goes.
 func (d *directory) all() []*session {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	all := make([]*session, 0, len(d.sessions))
-	for _, s := range d.sessions {
-		all = append(all, s)
+	all, changes := d.sorted, d.changes
+	if all == nil {
+		all = slices.AppendSeq(make([]*session, 0, len(d.sessions)), maps.Values(d.sessions))
+	}
+	known := d.sorted != nil
+	d.mu.Unlock()
+	if known {
+		return all
 	}
 	slices.SortFunc(all, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+	d.mu.Lock()
+	if d.changes == changes {
+		d.sorted = all
+	}
+	d.mu.Unlock()
 	return all
 }
 
 func (d *directory) byID(id uint32) *session {
-	for _, s := range d.all() {
-		if s.id == id {
-			return s
-		}
-	}
-	return nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.byNumber[id]
 }

@@ -135,7 +135,11 @@ func (r *Relay) serve(conn *transport.Conn) {
 	}
 	log = log.With("peer", s.id) // identities are personal data: the levels file and the list have them, the log does not
 	log.Info("login", "level", s.level.String(), "delegated", s.other.Delegated)
+	expiry := time.AfterFunc(time.Until(s.other.Until()), func() {
+		s.link.Fail(wire.Errorf(wire.CodeCertificateExpired, "the certificate or delegation ended during the session"))
+	})
 	err = s.link.Run(context.Background())
+	expiry.Stop()
 	s.ended(err)
 	log.Info("session ended", "code", link.EndCode(err).String(), "err", err)
 }

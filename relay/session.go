@@ -3,10 +3,12 @@ package relay
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 	"time"
 
 	"sinete/internal/link"
+	"sinete/transport"
 	"sinete/wire"
 )
 
@@ -21,31 +23,54 @@ type session struct {
 
 	mu     sync.Mutex
 	legs   map[[16]byte]*leg // by conversation
+	lists  []uint64          // requests that wait for their list; one of them is being answered
 	probes chan [8]byte
 	done   chan struct{} // closed when the session is out of the directory and its conversations are told
+
+	connects bucket // for the control lane's goroutine
+}
+
+// bucket lets so many through at once, and so many a second after that.
+type bucket struct {
+	taken float64
+	at    time.Time
+}
+
+func (b *bucket) take(now time.Time, atOnce, perSecond float64) bool {
+	b.taken = max(0, b.taken-now.Sub(b.at).Seconds()*perSecond)
+	b.at = now
+	if b.taken+1 > atOnce {
+		return false
+	}
+	b.taken++
+	return true
 }
 
 // alive asks the other side for a sign of life.
 func (s *session) alive(ctx context.Context) bool {
 	var nonce [8]byte
 	rand.Read(nonce[:])
-	if s.link.Probe(nonce) != nil {
-		return false
+	late, stop := context.WithTimeout(ctx, wire.ProbeSeconds*time.Second)
+	defer stop()
+	err := s.link.Probe(nonce)
+	for errors.Is(err, transport.ErrFull) { // much is under way to it, which is no sign of death
+		if err = s.link.Control.WaitBelow(late, wire.MaxControlQueue); err == nil {
+			err = s.link.Probe(nonce)
+		}
 	}
-	late := time.NewTimer(wire.ProbeSeconds * time.Second)
-	defer late.Stop()
+	if err != nil {
+		return ctx.Err() != nil
+	}
 	for {
 		select {
 		case got := <-s.probes:
 			if got == nonce {
 				return true
 			}
-		case <-late.C:
-			return false
 		case <-s.link.Context().Done():
 			return false
-		case <-ctx.Done():
-			return true // nobody is left who would take over
+		case <-late.Done():
+			return ctx.Err() != nil // nobody is left who would take over
 		}
 	}
 }
@@ -75,21 +100,60 @@ func (s *session) Control(m wire.Control) error {
 	return wire.Errorf(wire.CodeUnexpected, "a %T from a peer", m)
 }
 
+// list has the list sent, one after the other where several are asked for.
 func (s *session) list(req uint64) error {
-	var entries []wire.PeerEntry
-	for _, o := range s.relay.people.all() {
-		if o != s {
-			entries = append(entries, s.entryOf(o))
+	s.mu.Lock()
+	n := len(s.lists)
+	if n < wire.MaxLists {
+		s.lists = append(s.lists, req)
+	}
+	s.mu.Unlock()
+	switch n {
+	case wire.MaxLists:
+		return s.refuse(req, wire.CodeBusy, nil)
+	case 0:
+		s.relay.running.Go(s.sendLists)
+	}
+	return nil
+}
+
+func (s *session) sendLists() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.lists) > 0 {
+		req := s.lists[0]
+		s.mu.Unlock()
+		err := s.sendList(req)
+		s.mu.Lock()
+		if s.lists = s.lists[1:]; err != nil {
+			s.link.Fail(err)
+			return
 		}
 	}
-	for {
-		n := min(len(entries), wire.MaxPeersEntries)
-		more := n < len(entries)
-		if err := s.link.Send(wire.Peers{Req: req, More: more, Entries: entries[:n]}); err != nil || !more {
+}
+
+// listAhead is how much may wait for the session when a page of a list is added: so no list, however long, fills its queue.
+const listAhead = wire.MaxControlQueue / 4
+
+func (s *session) sendList(req uint64) error {
+	people := s.relay.people.all()
+	for more := true; more; {
+		if err := s.link.WaitBelow(s.link.Context(), listAhead); err != nil {
 			return err
 		}
-		entries = entries[n:]
+		page := wire.Peers{Req: req}
+		for ; len(people) > 0 && len(page.Entries) < wire.MaxPeersEntries; people = people[1:] {
+			if people[0] != s {
+				page.Entries = append(page.Entries, s.entryOf(people[0]))
+			}
+		}
+		more = len(people) > 1 || len(people) == 1 && people[0] != s
+		page.More = more
+		if err := s.link.Send(page); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // entryOf is how s sees o.
@@ -106,6 +170,9 @@ func (s *session) refuse(req uint64, number wire.Code, suites []wire.Suite) erro
 }
 
 func (s *session) connect(m wire.Connect) error {
+	if !s.connects.take(time.Now(), wire.MaxConnects, wire.ConnectsPerSecond) {
+		return s.refuse(m.Req, wire.CodeBusy, nil)
+	}
 	o := s.relay.people.byID(m.ID)
 	switch {
 	case o == nil || o == s:
@@ -138,11 +205,7 @@ func (s *session) disconnect(m wire.Disconnect) error {
 	if l == nil {
 		return s.refuse(m.Req, wire.CodeNotConnected, nil)
 	}
-	toOther := m.Number
-	if toOther == wire.CodeBye {
-		toOther = wire.CodePeerLeft
-	}
-	l.conversation.end(l, m.Number, toOther)
+	l.conversation.end(l, m.Number, told(m.Number))
 	return s.link.Send(wire.Done{Req: m.Req})
 }
 
@@ -178,7 +241,7 @@ func (s *session) ended(err error) {
 	switch number {
 	case wire.CodeBye:
 		toOther = wire.CodePeerLeft
-	case wire.CodeSuperseded, wire.CodeGoingAway:
+	case wire.CodeSuperseded, wire.CodeGoingAway, wire.CodeCertificateExpired:
 		toOther = number
 	}
 	s.mu.Lock()

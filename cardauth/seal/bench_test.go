@@ -2,6 +2,8 @@ package seal_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"testing"
 
@@ -25,11 +27,23 @@ func BenchmarkMerkle(b *testing.B) {
 	}
 }
 
+// benchKeys are all kinds of keys that seal.
+func benchKeys(b *testing.B) map[string]*testKey {
+	rsa3072, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return map[string]*testKey{
+		"p256": newKey(b, wire.SchemeP256), "p384": newKey(b, wire.SchemeP384), "ed25519": newKey(b, wire.SchemeEd25519),
+		"rsa2048": newKey(b, wire.SchemeRSAPKCS1), "rsa2048-pss": newKey(b, wire.SchemeRSAPSS),
+		"rsa3072": {private: rsa3072, scheme: wire.SchemeRSAPKCS1},
+	}
+}
+
 func BenchmarkSealer(b *testing.B) {
-	for _, scheme := range []wire.Scheme{wire.SchemeP256, wire.SchemeP384, wire.SchemeRSAPKCS1, wire.SchemeEd25519} {
+	for name, key := range benchKeys(b) {
 		for _, callers := range []int{1, 64, 1024} {
-			b.Run(fmt.Sprintf("%v/%d", scheme, callers), func(b *testing.B) {
-				key := newKey(b, scheme)
+			b.Run(fmt.Sprintf("%s/%d", name, callers), func(b *testing.B) {
 				key.software = true
 				s := seal.NewSealer(key, testDigest, seal.Config{})
 				defer s.Close()
@@ -50,10 +64,9 @@ func BenchmarkSealer(b *testing.B) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	for _, scheme := range []wire.Scheme{wire.SchemeP256, wire.SchemeP384, wire.SchemeRSAPKCS1, wire.SchemeEd25519} {
-		for name, remember := range map[string]int{"cold": 0, "remembered": 1024} {
-			b.Run(fmt.Sprintf("%v/%s", scheme, name), func(b *testing.B) {
-				key := newKey(b, scheme)
+	for name, key := range benchKeys(b) {
+		for how, remember := range map[string]int{"cold": 0, "remembered": 1024} {
+			b.Run(name+"/"+how, func(b *testing.B) {
 				sl := sealed(b, key, 64)[13]
 				v := seal.NewVerifier(remember)
 				signer := key.signer()

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"sinete/cardauth"
@@ -35,6 +36,17 @@ type Other struct {
 	*cardauth.Party
 	Signer    seal.Signer // who seals for them
 	Delegated bool
+}
+
+// Until is when the other side's certificate or delegation ends, whichever is first: no session or conversation with it lasts longer.
+func (o *Other) Until() time.Time {
+	until := o.Certificate.NotAfter
+	if d := o.Signer.Delegation; d != nil {
+		if end := time.Unix(int64(min(d.NotAfter, math.MaxInt64)), 0); end.Before(until) {
+			until = end
+		}
+	}
+	return until
 }
 
 // Acquaintance is how a side finds out who the other is.

@@ -49,12 +49,16 @@ type Flight struct {
 
 // FlightOf returns how many items, from the front, fit one flight, and their bytes of payload.
 func FlightOf(items []Item) (n, bytes int) {
-	envelopes := 0
+	envelopes, seals, sealed := 0, 0, 0
 	for _, it := range items {
-		if n-envelopes == wire.MaxFlight {
-			break // seals without envelopes of their own are limited too where they arrive
-		}
-		if it.Seals == nil {
+		if it.Seals != nil {
+			length := wire.SealFrame(it.Seals).Len()
+			if seals == wire.MaxFlightSeals || sealed+length > wire.MaxFlightSealed {
+				break
+			}
+			seals++
+			sealed += length
+		} else {
 			if envelopes == wire.MaxFlight || bytes+len(it.Payload) > wire.MaxFlightBytes {
 				break
 			}
@@ -77,6 +81,8 @@ type Received struct {
 	Pieces    []Piece
 	envelopes int
 	bytes     int
+	seals     int // frames with heads of conversations
+	sealed    int // bytes of their bodies
 }
 
 // Lane makes the lane of a stream.
@@ -107,7 +113,7 @@ func (l *Lane) Drop() {
 
 const headTime = wire.HeadSeconds * time.Second
 
-// writeAhead is how much may wait in a stream's buffer when a flight begins.
+// writeAhead is how much may wait in a stream's buffer when a part of a flight is added: far less than what fills it.
 const writeAhead = 128 << 10
 
 // writePart is how much of a flight is handed to the stream at once: QUIC begins with it while the rest is encrypted, and the
@@ -119,10 +125,10 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	if err := l.waitForRoom(ctx, len(f.Items)); err != nil {
 		return err
 	}
-	if err := l.Stream.WaitBelow(ctx, writeAhead); err != nil {
-		return err
-	}
 	for rest := f.Items; len(rest) > 0; {
+		if err := l.Stream.WaitBelow(ctx, writeAhead); err != nil {
+			return err
+		}
 		err := l.Stream.Append(func(b []byte) []byte {
 			start := len(b)
 			for ; len(rest) > 0 && len(b)-start < writePart; rest = rest[1:] {
@@ -255,7 +261,7 @@ func (l *Lane) sealTime() time.Duration {
 
 // seal takes a seal frame: heads of the hop are verified and checked here, those of conversations go up with the flight.
 func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
-	frame, err := wire.ParseSealFrame(slices.Clone(body))
+	frame, err := wire.ParseSealFrame(body)
 	if err != nil {
 		return err
 	}
@@ -265,6 +271,11 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 		e := &frame[i]
 		if e.Head.Channel != l.link.Channel.ID {
 			inner = append(inner, *e)
+			e = &inner[len(inner)-1] // it stays when the frame's bytes are gone
+			if e.Statement = slices.Clone(e.Statement); len(inner) == 1 {
+				e.Seal.Signature = slices.Clone(e.Seal.Signature)
+			}
+			e.Seal.Signature = inner[0].Seal.Signature // one for all
 			continue
 		}
 		if err := VerifyHead(l.link.Verifier, l.link.Other, e); err != nil {
@@ -277,10 +288,13 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 		closed = closed || c
 	}
 	if len(inner) > 0 {
-		l.pending.Pieces = append(l.pending.Pieces, Piece{Seals: inner})
-		if len(l.pending.Pieces) > l.pending.envelopes+wire.MaxFlight {
-			return wire.Errorf(wire.CodeLimitExceeded, "too many seal frames without an envelope")
+		p := &l.pending
+		p.seals++
+		p.sealed += len(body)
+		if p.seals > wire.MaxFlightSeals || p.sealed > wire.MaxFlightSealed {
+			return wire.Errorf(wire.CodeLimitExceeded, "a flight with %d seal frames, %d bytes", p.seals, p.sealed)
 		}
+		p.Pieces = append(p.Pieces, Piece{Seals: inner})
 	}
 	if !closed && l.pending.envelopes > 0 || len(l.pending.Pieces) == 0 {
 		return nil

@@ -222,6 +222,14 @@ func TestFlightOf(t *testing.T) {
 		}
 		return items
 	}
+	large := func(n int) (items []Item) { // of a sixteenth of what may be
+		for range n {
+			e := wire.SealEntry{Seal: wire.Seal{Signature: make([]byte, wire.MaxSignature)}}
+			e.Seal.Signature = append(e.Seal.Signature, make([]byte, wire.MaxFlightSealed/16-wire.SealFrame{e}.Len())...)
+			items = append(items, Item{Seals: []wire.SealEntry{e}})
+		}
+		return items
+	}
 	for _, test := range []struct {
 		name  string
 		items []Item
@@ -233,6 +241,7 @@ func TestFlightOf(t *testing.T) {
 		{"large", of(9, wire.MaxFlightBytes/8), 8},
 		{"a seal behind a full flight", append(of(wire.MaxFlight, 1), seals(1)...), wire.MaxFlight + 1},
 		{"seals without end", append(of(1, 1), seals(3*wire.MaxFlight)...), 1 + wire.MaxFlight},
+		{"seals of many bytes", append(of(1, 1), large(17)...), 1 + 16},
 	} {
 		if n, _ := FlightOf(test.items); n != test.want {
 			t.Errorf("%s: %d of %d", test.name, n, len(test.items))

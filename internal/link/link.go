@@ -56,7 +56,7 @@ type Link struct {
 	err    error // why the link failed
 
 	send, ack signal
-	idle      *sync.Cond // of mu: queue and owed have run empty
+	idle      *sync.Cond // of mu: queue or owed have become less
 	sending   bool
 	acking    bool
 
@@ -147,7 +147,14 @@ func (l *Link) Fail(err error) {
 	err = l.err
 	l.mu.Unlock()
 	l.failed(err)
+	l.wake()
+}
+
+// wake lets those look again who wait for the queue. It takes the mutex, so that none of them is between looking and waiting.
+func (l *Link) wake() {
+	l.mu.Lock()
 	l.idle.Broadcast()
+	l.mu.Unlock()
 }
 
 func (l *Link) fails(err error) {
@@ -187,9 +194,9 @@ func (l *Link) sendControl() error {
 			l.queue = l.queue[n:]
 			l.queued -= bytes
 			l.sending = n > 0
+			l.idle.Broadcast()
 			l.mu.Unlock()
 			if n == 0 {
-				l.idle.Broadcast()
 				break
 			}
 			if err := l.control.Flight(l.ctx, Flight{Items: items}); err != nil {
@@ -238,18 +245,28 @@ func (l *Link) sendAcknowledgements() error {
 		}
 		l.mu.Lock()
 		l.acking = false
-		l.mu.Unlock()
 		l.idle.Broadcast()
+		l.mu.Unlock()
 	}
 }
 
 // Settled waits until every control message is sent and sealed and every acknowledgement owed is written.
 func (l *Link) Settled(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, l.idle.Broadcast)
+	return l.until(ctx, func() bool { return len(l.queue) == 0 && !l.sending && len(l.owed) == 0 && !l.acking })
+}
+
+// WaitBelow waits until fewer than n bytes of control messages wait to be sent.
+func (l *Link) WaitBelow(ctx context.Context, n int) error {
+	return l.until(ctx, func() bool { return l.queued < n })
+}
+
+// until waits for a condition of what mu guards, and fails where the link has failed before it holds.
+func (l *Link) until(ctx context.Context, holds func() bool) error {
+	stop := context.AfterFunc(ctx, l.wake)
 	defer stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.queue) > 0 || l.sending || len(l.owed) > 0 || l.acking {
+	for !holds() {
 		if l.err != nil {
 			return l.err
 		}

@@ -148,6 +148,7 @@ func TestForgedInConversation(t *testing.T) {
 		mallory.accomplice = w.card("accomplice")
 		for _, c := range conversationForgeries {
 			t.Log("forged:", c.name)
+			time.Sleep(2 * time.Second) // virtual: the relay takes one connect request a second
 			m := mallory.connect(w, bob.Identity())
 			b := opened(t, bob)
 			m.say("honest", forgery{})

@@ -167,8 +167,8 @@ type Opened struct {
 	Digest  [32]byte      // Type EnvelopeInner: its digest
 }
 
-// Open decrypts the body of an envelope frame, appending the payload to dst. Errors have CodeIntegrity or CodeMalformed and are
-// fatal to the channel.
+// Open decrypts the body of an envelope frame, appending the payload to dst. Errors have CodeIntegrity, CodeMalformed, CodeUnexpected or
+// CodeLimitExceeded and are fatal to the channel.
 func (l *HopLane) Open(dst, body []byte) (o Opened, err error) {
 	e, err := wire.ParseEnvelope(body)
 	if err != nil {
@@ -179,6 +179,10 @@ func (l *HopLane) Open(dst, body []byte) (o Opened, err error) {
 	}
 	if err := l.in.expect(&e); err != nil {
 		return o, err
+	}
+	// Another lane's numbers may be longer than this one's: what is passed on must fit a frame there too.
+	if n := len(e.Ciphertext) - wire.MinCiphertext; n > wire.MaxPayload {
+		return o, wire.Errorf(wire.CodeLimitExceeded, "an envelope with %d bytes of payload", n)
 	}
 	o.Type = e.Header.Type
 	aad := append(l.in.place(), e.RawHeader...)

@@ -68,7 +68,10 @@ func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
 		}
 	case wire.FrameProof:
 		o.proofBody = body
-		_, err = wire.ParseProof(body)
+		var p *wire.Proof
+		if p, err = wire.ParseProof(body); err == nil && p.Delegation != nil {
+			err = wire.Errorf(wire.CodeUnexpected, "a delegation in a conversation's proof")
+		}
 	case wire.FrameAccept:
 		var a *wire.Accept
 		if a, err = wire.ParseAccept(body); err == nil {
