@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"sinete/cardauth"
 	"sinete/internal/link"
@@ -482,11 +481,4 @@ func (s *Session) nextReq() uint64 {
 	defer s.mu.Unlock()
 	s.req++
 	return s.req
-}
-
-func validUTF8(text string) error {
-	if !utf8.ValidString(text) {
-		return wire.Errorf(wire.CodeMalformed, "a text that is no UTF-8")
-	}
-	return nil
 }

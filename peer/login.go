@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -209,24 +208,3 @@ func (s *Session) sealLogin(ctx context.Context, card *seal.Sealer, th2 []byte, 
 	s.self.sealer = seal.NewSealer(delegate, wire.SignerHash(s.own.Certificate.Raw, made.Statement), config)
 	return seals[0], made, nil
 }
-
-// checkText refuses what cannot be one message.
-func checkText(text string) error {
-	switch {
-	case text == "":
-		return wire.Errorf(wire.CodeMalformed, "an empty message")
-	case len(text) > wire.MaxText:
-		return &TooLargeError{len(text)}
-	}
-	return validUTF8(text)
-}
-
-// TooLargeError says that a text is longer than wire.MaxText bytes.
-type TooLargeError struct{ Bytes int }
-
-func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("a message of %d bytes, %d more than fit", e.Bytes, e.Bytes-wire.MaxText)
-}
-
-// Code is CodeLimitExceeded.
-func (e *TooLargeError) Code() wire.Code { return wire.CodeLimitExceeded }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"sinete/internal/link"
 	"sinete/wire"
@@ -242,3 +243,27 @@ func (c *Conversation) drain(ctx context.Context) {
 		}
 	}
 }
+
+// checkText refuses what cannot be one message.
+func checkText(text string) error {
+	switch {
+	case text == "":
+		return wire.Errorf(wire.CodeMalformed, "an empty message")
+	case len(text) > wire.MaxText:
+		return &TooLargeError{len(text)}
+	}
+	if !utf8.ValidString(text) {
+		return wire.Errorf(wire.CodeMalformed, "a text that is no UTF-8")
+	}
+	return nil
+}
+
+// TooLargeError says that a text is longer than wire.MaxText bytes.
+type TooLargeError struct{ Bytes int }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("a message of %d bytes, %d more than fit", e.Bytes, e.Bytes-wire.MaxText)
+}
+
+// Code is CodeLimitExceeded.
+func (e *TooLargeError) Code() wire.Code { return wire.CodeLimitExceeded }
