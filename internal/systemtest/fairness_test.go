@@ -227,19 +227,19 @@ func TestFairnessOverUDP(t *testing.T) {
 		p.read()
 	}
 	nine, slow := pairs[1:], pairs[0]
-	const floor, tries = 50 * time.Millisecond, 5
+	const floor, tries = 50 * time.Millisecond, 8
 	before := measure(t, pairs)
 	slow.stop()
 	last := slow.clog()
 	var after service
 	for range tries {
 		after = measure(t, nine)
-		if after.quantile(.5) <= 2*before.quantile(.5)+floor && after.burst <= 2*before.burst+floor {
+		if after.quantile(.99) <= 2*before.quantile(.99)+floor && after.burst <= 2*before.burst+floor {
 			break
 		}
 	}
-	t.Logf("H3 median %v, then %v; %d at once %v, then %v", before.quantile(.5), after.quantile(.5), burst, before.burst, after.burst)
-	if after.quantile(.5) > 2*before.quantile(.5)+floor || after.burst > 2*before.burst+floor {
+	t.Logf("H3 p99 %v, then %v; %d at once %v, then %v", before.quantile(.99), after.quantile(.99), burst, before.burst, after.burst)
+	if after.quantile(.99) > 2*before.quantile(.99)+floor || after.burst > 2*before.burst+floor {
 		t.Errorf("nine conversations suffer from the tenth")
 	}
 	slow.read()
