@@ -33,11 +33,7 @@ func (c *Conversation) send() error {
 	}
 	leaving := false
 	for {
-		flight, next, err := c.nextFlight()
-		if err != nil {
-			return err
-		}
-		if len(flight) > 0 {
+		if flight, next := c.nextFlight(); len(flight) > 0 {
 			if err := c.flight(flight, next, true); err != nil {
 				return err
 			}
@@ -65,9 +61,9 @@ func (c *Conversation) send() error {
 const overhead = 32 + 16 + 8 + 1 + 8 + 8 + 8 + 1 + 3 + 32 + 16
 
 // nextFlight makes the inner envelopes of the next flight, as far as limits allow.
-func (c *Conversation) nextFlight() (items []link.Item, next uint64, err error) {
+func (c *Conversation) nextFlight() (items []link.Item, next uint64) {
 	if !c.MayWrite {
-		return nil, 0, nil
+		return nil, 0
 	}
 	envelopes, bytes := c.inner.Sent.Unacknowledged()
 	n := min(wire.MaxFlight, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
@@ -75,12 +71,12 @@ func (c *Conversation) nextFlight() (items []link.Item, next uint64, err error) 
 	each := overhead + len(c.session.params.Level.Append(nil))
 	out := c.contact.take(c.wake, n, room, each)
 	if len(out) == 0 {
-		return nil, 0, nil
+		return nil, 0
 	}
 	for _, o := range out {
 		items = append(items, c.seal(&wire.Content{ID: o.id, Time: uint64(o.time.UnixMilli()), Type: wire.ContentText, Number: o.number, Text: o.text}))
 	}
-	return items, out[len(out)-1].number + 1, nil
+	return items, out[len(out)-1].number + 1
 }
 
 // seal makes the inner envelope of a content.

@@ -165,18 +165,16 @@ func (s *Session) serve(stream *transport.Stream) {
 
 // opening takes the first flight of a conversation's stream.
 func opening(f *link.Received) (wire.Open, error) {
-	if len(f.Pieces) != 1 || f.Pieces[0].Opened.Type != wire.EnvelopeControl {
-		return wire.Open{}, wire.Errorf(wire.CodeUnexpected, "a conversation's stream that does not begin with open")
+	if len(f.Pieces) == 1 && f.Pieces[0].Opened.Type == wire.EnvelopeControl {
+		m, err := wire.ParseControl(f.Pieces[0].Opened.Payload)
+		if err != nil {
+			return wire.Open{}, err
+		}
+		if open, ok := m.(wire.Open); ok {
+			return open, nil
+		}
 	}
-	m, err := wire.ParseControl(f.Pieces[0].Opened.Payload)
-	if err != nil {
-		return wire.Open{}, err
-	}
-	open, ok := m.(wire.Open)
-	if !ok {
-		return wire.Open{}, wire.Errorf(wire.CodeUnexpected, "a conversation's stream that does not begin with open")
-	}
-	return open, nil
+	return wire.Open{}, wire.Errorf(wire.CodeUnexpected, "a conversation's stream that does not begin with open")
 }
 
 // Control takes a message of the control lane.

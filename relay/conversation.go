@@ -226,11 +226,17 @@ func (l *leg) deliver(f *link.Received) error {
 		return err
 	}
 	if err != nil {
-		c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", wire.CodeOf(err).String(), "err", err)
-		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
+		l.broke(err)
 		return &endedError{}
 	}
 	return l.lane.Confirm()
+}
+
+// broke ends the conversation for what this side sent.
+func (l *leg) broke(err error) {
+	c, number := l.conversation, wire.CodeOf(err)
+	c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", number.String(), "err", err)
+	c.end(nil, number, number)
 }
 
 // verify checks the seals over the conversation's heads in a flight.
@@ -368,8 +374,7 @@ func (l *leg) acknowledgement(e []wire.SealEntry) {
 		c.mu.Unlock()
 	}
 	if err != nil {
-		c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", wire.CodeOf(err).String(), "err", err)
-		c.end(nil, wire.CodeOf(err), wire.CodeOf(err))
+		l.broke(err)
 		return
 	}
 	if !news {

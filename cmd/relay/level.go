@@ -40,6 +40,14 @@ func (c *levelList) Run(t *terminal) error {
 	return w.Flush()
 }
 
+// whose reads the configuration and completes an identity by it.
+func (c configFlag) whose(who string) (s settings, identity string, err error) {
+	if s, err = readSettings(c.Config); err == nil {
+		identity, err = resolve(who, s.Trust)
+	}
+	return s, identity, err
+}
+
 type levelSet struct {
 	Identity     string   `arg:"" help:"An identity (SERIALNUMBER@ANCHOR), or a card's serialNumber where one root is trusted."`
 	Rank         uint16   `arg:"" help:"0 to 65535, higher is more."`
@@ -51,11 +59,7 @@ type levelSet struct {
 func (c *levelSet) Help() string { return aboutLevelSet }
 
 func (c *levelSet) Run(t *terminal) error {
-	s, err := readSettings(c.Config)
-	if err != nil {
-		return err
-	}
-	identity, err := resolve(c.Identity, s.Trust)
+	s, identity, err := c.whose(c.Identity)
 	if err != nil {
 		return err
 	}
@@ -77,11 +81,7 @@ type levelUnset struct {
 }
 
 func (c *levelUnset) Run(t *terminal) error {
-	s, err := readSettings(c.Config)
-	if err != nil {
-		return err
-	}
-	identity, err := resolve(c.Identity, s.Trust)
+	s, identity, err := c.whose(c.Identity)
 	if err != nil {
 		return err
 	}
