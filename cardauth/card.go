@@ -62,3 +62,31 @@ func (e *PINError) Error() string {
 	}
 	return fmt.Sprintf("wrong PIN for %q", e.Card)
 }
+
+// Removable is a card that can be taken out of its reader while the program runs.
+type Removable interface {
+	Card
+	// Watch calls changed each time the card goes (false) or comes back (true), one call at a time, until ctx ends. A different card in
+	// its place is no return. While the card is away, SealRoot fails with *AbsentError.
+	Watch(ctx context.Context, changed func(present bool))
+}
+
+// AbsentError says that the card is not in its reader, or that another one is.
+type AbsentError struct {
+	Card  string // as in PINRequest
+	Other bool   // a different card is in the reader
+}
+
+func (e *AbsentError) Error() string {
+	if e.Other {
+		return fmt.Sprintf("another card is in the place of %q", e.Card)
+	}
+	return fmt.Sprintf("the card %q is not in its reader", e.Card)
+}
+
+// Demanding is a card that may want the PIN at each signature, so that its owner is better served by a delegation (protocol.md
+// section 4.5).
+type Demanding interface {
+	Card
+	PINEachTime() bool
+}
