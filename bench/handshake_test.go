@@ -84,8 +84,8 @@ func (s *side) seal(ctx context.Context, p wire.Purpose, statement []byte) (wire
 	return wire.Seal{Scheme: s.card.Scheme(), Signature: signature, Time: in.Time, Leaves: 1}, err
 }
 
-func (s *side) acquaintance(meet func(chain, staples [][]byte) (*cardauth.Party, error)) link.Acquaintance {
-	return link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
+func (w *world) acquaintance(s *side, meet func(chain, staples [][]byte) (*cardauth.Party, error)) link.Acquaintance {
+	return link.Acquaintance{Verifier: s.verifier, Now: time.Now, Settle: w.policy.Settle, Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 		return meet(c.Chain, c.Staples)
 	}}
 }
@@ -110,14 +110,14 @@ func (w *world) handshake(ctx context.Context, kind wire.Kind, suite wire.Suite,
 	} else {
 		initiation.Context = wire.ConversationContext{Asking: "a@b", AskedFor: "c@d"}.Append(nil)
 	}
-	initiation.Acquaintance = i.acquaintance(meet)
+	initiation.Acquaintance = w.acquaintance(i, meet)
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	from, to := newPipe()
 	responded := make(chan error, 1)
 	go func() {
-		_, _, err := link.Respond(ctx, to, link.Response{Config: config(r), Acquaintance: r.acquaintance(w.policy.VerifyPerson),
+		_, _, err := link.Respond(ctx, to, link.Response{Config: config(r), Acquaintance: w.acquaintance(r, w.policy.VerifyPerson),
 			Context: func(*wire.Hello) (string, error) { return "", nil },
 			Admit:   func(context.Context, *link.Other, *wire.Hello) ([]byte, error) { return parameters, nil },
 			Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {

@@ -19,9 +19,12 @@ type Party struct {
 	CertificateHash [32]byte // SHA-256 of the certificate's DER
 	KeyHash         [32]byte // SHA-256 of its SubjectPublicKeyInfo
 	Anchor          *x509.Certificate
+
+	verified []*x509.Certificate // from leaf to anchor
+	staples  [][]byte            // of verified
 }
 
-func newParty(chain []*x509.Certificate) *Party {
+func newParty(chain []*x509.Certificate, staples [][]byte) *Party {
 	leaf, anchor := chain[0], chain[len(chain)-1]
 	p := &Party{
 		Name:            DisplayName(leaf),
@@ -29,6 +32,8 @@ func newParty(chain []*x509.Certificate) *Party {
 		CertificateHash: sha256.Sum256(leaf.Raw),
 		KeyHash:         sha256.Sum256(leaf.RawSubjectPublicKeyInfo),
 		Anchor:          anchor,
+		verified:        chain,
+		staples:         staples,
 	}
 	for _, c := range chain[:len(chain)-1] {
 		p.Chain = append(p.Chain, c.Raw)

@@ -24,25 +24,12 @@ type Policy struct {
 	Revocation    Revocation          // nil refuses everything
 }
 
-// Revocation decides whether the certificates of a chain still hold.
-type Revocation interface {
-	// Check looks at a chain that verifies otherwise, from the leaf to the anchor. staples[i] is an OCSP response for
-	// chain[i], or nil. An error that has no wire code of its own counts as revocation-unknown.
-	Check(chain []*x509.Certificate, staples [][]byte, now time.Time) error
-}
-
-// RevocationOff accepts revoked and stolen cards like any other. It is for trials only, never for production.
-var RevocationOff Revocation = revocationOff{}
-
-type revocationOff struct{}
-
-func (revocationOff) Check([]*x509.Certificate, [][]byte, time.Time) error { return nil }
-
 // VerifyPerson accepts a person's chain: DER, the person's own certificate first. Element i of staples speaks of
-// certificate i. The error is a *CertificateError or *IdentityError, or what Revocation returned.
+// certificate i; one that is missing refuses nobody yet: Settle must follow before anything is done for the person. The error
+// is a *CertificateError or *IdentityError, or what Revocation returned.
 func (p *Policy) VerifyPerson(chain, staples [][]byte) (*Party, error) {
 	var identity string
-	verified, err := p.verify(chain, staples, func(leaf, anchor *x509.Certificate) (err error) {
+	verified, aligned, err := p.verify(chain, staples, func(leaf, anchor *x509.Certificate) (err error) {
 		if slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
 			return refuse(leaf, wire.CodeCertificateInvalid, "a server's certificate where a person's must be")
 		}
@@ -52,14 +39,14 @@ func (p *Policy) VerifyPerson(chain, staples [][]byte) (*Party, error) {
 	if err != nil {
 		return nil, err
 	}
-	party := newParty(verified)
+	party := newParty(verified, aligned)
 	party.Identity = identity
 	return party, nil
 }
 
 // VerifyRelay accepts the chain of the relay of that name, a DNS name or an IP address. Otherwise it is like VerifyPerson.
 func (p *Policy) VerifyRelay(chain, staples [][]byte, name string) (*Party, error) {
-	verified, err := p.verify(chain, staples, func(leaf, _ *x509.Certificate) error {
+	verified, aligned, err := p.verify(chain, staples, func(leaf, _ *x509.Certificate) error {
 		if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
 			return refuse(leaf, wire.CodeCertificateInvalid, "no server's certificate")
 		}
@@ -71,24 +58,21 @@ func (p *Policy) VerifyRelay(chain, staples [][]byte, name string) (*Party, erro
 	if err != nil {
 		return nil, err
 	}
-	party := newParty(verified)
+	party := newParty(verified, aligned)
 	party.Name = name
 	return party, nil
 }
 
-// verify returns the chain from leaf to anchor. usage is what persons and relays differ in.
-func (p *Policy) verify(chain, staples [][]byte, usage func(leaf, anchor *x509.Certificate) error) ([]*x509.Certificate, error) {
+// verify returns the chain from leaf to anchor, and the staples in the same order. usage is what persons and relays differ in.
+func (p *Policy) verify(chain, staples [][]byte, usage func(leaf, anchor *x509.Certificate) error) (_ []*x509.Certificate, aligned [][]byte, err error) {
 	certs, err := parseChain(chain, staples)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	now := time.Now()
-	if p.Now != nil {
-		now = p.Now()
-	}
+	now := p.now()
 	built, err := p.build(certs, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var first error
 	for _, c := range built {
@@ -97,11 +81,19 @@ func (p *Policy) verify(chain, staples [][]byte, usage func(leaf, anchor *x509.C
 			err = usage(c[0], c[len(c)-1])
 		}
 		if err == nil {
-			return c, p.checkRevocation(c, certs, staples, now)
+			aligned := align(c, certs, staples)
+			return c, aligned, p.judge(Claim{c, aligned, now})
 		}
 		first = cmp.Or(first, err)
 	}
-	return nil, first
+	return nil, nil, first
+}
+
+func (p *Policy) now() time.Time {
+	if p.Now != nil {
+		return p.Now()
+	}
+	return time.Now()
 }
 
 // parseChain refuses what is too large before it reads it.
@@ -223,23 +215,4 @@ func checkPublicKey(c *x509.Certificate) error {
 		kind = k.Curve.Params().Name
 	}
 	return refuse(c, wire.CodeCertificateInvalid, "a key that is not allowed: %s", kind)
-}
-
-func (p *Policy) checkRevocation(chain, sent []*x509.Certificate, staples [][]byte, now time.Time) error {
-	if p.Revocation == nil {
-		return refuse(chain[0], wire.CodeRevocationUnknown, "no policy for revocation is configured")
-	}
-	// The chain as built may have another order and other members than the one sent.
-	aligned := make([][]byte, len(chain))
-	for i, staple := range staples {
-		if at := slices.IndexFunc(chain, sent[i].Equal); at >= 0 && len(staple) > 0 {
-			aligned[at] = staple
-		}
-	}
-	err := p.Revocation.Check(chain, aligned, now)
-	var coded interface{ Code() wire.Code }
-	if err != nil && !errors.As(err, &coded) {
-		return refuse(chain[0], wire.CodeRevocationUnknown, "%v", err)
-	}
-	return err
 }

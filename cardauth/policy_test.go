@@ -333,45 +333,6 @@ func TestPolicyThatSaysNothing(t *testing.T) {
 	refused(t, "no revocation, relay", p, err, wire.CodeRevocationUnknown)
 }
 
-// revocation is a Revocation from a function.
-type revocation func(chain []*x509.Certificate, staples [][]byte, now time.Time) error
-
-func (f revocation) Check(chain []*x509.Certificate, staples [][]byte, now time.Time) error {
-	return f(chain, staples, now)
-}
-
-func TestRevocation(t *testing.T) {
-	w := newWorld(t)
-	second := newAuthority(t, w.sub, "Second")
-	leaf := second.person()
-	w.policy.Revocation = revocation(func(chain []*x509.Certificate, staples [][]byte, now time.Time) error {
-		want := []*x509.Certificate{leaf, second.cert, w.sub.cert, w.root.cert}
-		if !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) || !now.Equal(testNow) {
-			t.Error("another chain or time")
-		}
-		if len(staples) != 4 || string(staples[0]) != "leaf" || string(staples[1]) != "second" || staples[2] != nil || staples[3] != nil {
-			t.Errorf("staples %q", staples)
-		}
-		return nil
-	})
-	// Reordered, so that the staples have to follow their certificates.
-	if _, err := w.policy.VerifyPerson(ders(leaf, w.sub.cert, second.cert), [][]byte{[]byte("leaf"), {}, []byte("second")}); err != nil {
-		t.Error(err)
-	}
-
-	for _, c := range []struct {
-		err  error
-		code wire.Code
-	}{
-		{&cardauth.CertificateError{Number: wire.CodeCertificateRevoked, Reason: "stolen"}, wire.CodeCertificateRevoked},
-		{errors.New("no answer"), wire.CodeRevocationUnknown},
-	} {
-		w.policy.Revocation = revocation(func([]*x509.Certificate, [][]byte, time.Time) error { return c.err })
-		p, err := w.policy.VerifyPerson(ders(leaf, w.sub.cert, second.cert), nil)
-		refused(t, "revocation", p, err, c.code)
-	}
-}
-
 func TestStaplesThatAreRefused(t *testing.T) {
 	w := newWorld(t)
 	chain := ders(w.sub.person(), w.sub.cert)

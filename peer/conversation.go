@@ -146,7 +146,7 @@ func (c *Conversation) drive() {
 func (c *Conversation) handshake(ctx context.Context) error {
 	s := c.session
 	config := channel.Config{Kind: wire.KindConversation, Suites: c.suites, Credentials: s.self.credentials, Limits: s.cfg.Limits}
-	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet}
+	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet, Settle: s.cfg.Policy.Settle}
 	var ch *channel.Channel
 	var other *link.Other
 	var err error

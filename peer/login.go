@@ -155,7 +155,7 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 	ch, relay, parameters, err := link.Initiate(ctx, link.OnStream{Stream: control}, link.Initiation{
 		Config: channel.Config{Kind: wire.KindHop, Suites: s.cfg.Suites, Credentials: s.self.credentials, Limits: s.cfg.Limits,
 			Context: wire.HopContext{Binding: binding, Relay: s.cfg.RelayName}.Append(nil)},
-		Acquaintance: link.Acquaintance{Verifier: s.verifier, Now: time.Now,
+		Acquaintance: link.Acquaintance{Verifier: s.verifier, Now: time.Now, Settle: s.cfg.Policy.Settle,
 			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 				if c.Delegation != nil {
 					return nil, wire.Errorf(wire.CodeUnexpected, "a relay that seals with a delegated key")

@@ -28,7 +28,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 	_, _, err = link.Respond(ctx, link.OnStream{Stream: control}, link.Response{
 		Config: channel.Config{Kind: wire.KindHop, Suites: r.cfg.Suites, Credentials: wire.Credentials{Chain: r.cfg.Card.Chain()},
 			Limits: r.cfg.Limits},
-		Acquaintance: link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet},
+		Acquaintance: link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet, Settle: r.cfg.Policy.Settle},
 		Context:      func(h *wire.Hello) (string, error) { return r.checkContext(h, binding) },
 		Answered:     func() { conn.ExtendLogin(wire.CardSeconds * time.Second) },
 		Admit: func(ctx context.Context, o *link.Other, h *wire.Hello) (parameters []byte, err error) {

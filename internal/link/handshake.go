@@ -51,8 +51,11 @@ func (o *Other) Until() time.Time {
 
 // Acquaintance is how a side finds out who the other is.
 type Acquaintance struct {
-	// Meet verifies the other's certificates. It is called before anything is sealed for them.
-	Meet     func(ctx context.Context, c wire.Credentials) (*cardauth.Party, error)
+	// Meet verifies the other's certificates by what they show. It asks no network: they are strangers yet.
+	Meet func(ctx context.Context, c wire.Credentials) (*cardauth.Party, error)
+	// Settle decides whether the certificates still hold, and may ask the network. It is called before anything is sealed for them, and
+	// by a responder only once they have proved who they are.
+	Settle   func(ctx context.Context, p *cardauth.Party) error
 	Verifier *seal.Verifier
 	Now      func() time.Time
 }
@@ -101,6 +104,9 @@ func Initiate(ctx context.Context, m Messages, i Initiation) (ch *channel.Channe
 	}
 	party, err := i.Meet(ctx, answer.Credentials)
 	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := i.Settle(ctx, party); err != nil {
 		return nil, nil, nil, err
 	}
 	// -> proof
@@ -191,6 +197,9 @@ func Respond(ctx context.Context, m Messages, r Response) (ch *channel.Channel, 
 		return nil, nil, err
 	}
 	if other, err = r.prove(party, deployment, hello, proof, th2); err != nil {
+		return nil, nil, err
+	}
+	if err := r.Settle(ctx, party); err != nil {
 		return nil, nil, err
 	}
 	// -> accept

@@ -77,7 +77,7 @@ func newMeeting(t *testing.T, kind wire.Kind) *meeting {
 	t.Helper()
 	m := &meeting{t: t, alice: newPerson(t, "alice"), bob: newPerson(t, "bob"), mallory: newPerson(t, "mallory")}
 	policy := &cardauth.Policy{Anchors: []*x509.Certificate{country().Root.Certificate}, Revocation: cardauth.RevocationOff}
-	who := Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now,
+	who := Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: policy.Settle,
 		Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 			return policy.VerifyPerson(c.Chain, c.Staples)
 		}}
@@ -400,4 +400,41 @@ func TestAcceptCallback(t *testing.T) {
 	if r.err != full || i.channel != nil || sent > 0 {
 		t.Errorf("%v, sent %d times", r.err, sent)
 	}
+}
+
+// A stranger is not worth a question to anybody: the responder settles once the proof has been verified, the initiator before its card signs.
+func TestSettlingHasItsPlace(t *testing.T) {
+	refusal := wire.Errorf(wire.CodeCertificateRevoked, "revoked")
+	t.Run("after the proof", func(t *testing.T) {
+		m := newMeeting(t, wire.KindConversation)
+		settled := 0
+		m.r.Settle = func(context.Context, *cardauth.Party) error { settled++; return refusal }
+		_, r := m.run()
+		if err := r.err; wire.CodeOf(err) != wire.CodeCertificateRevoked || settled != 1 || m.admitted != 0 {
+			t.Errorf("%v; settled %d times, admitted %d", r.err, settled, m.admitted)
+		}
+	})
+	t.Run("never without one", func(t *testing.T) {
+		m := newMeeting(t, wire.KindConversation)
+		m.r.Settle = func(context.Context, *cardauth.Party) error { t.Error("settled for a stranger"); return nil }
+		m.altered = func(f *wire.Frame) {
+			if f.Type == wire.FrameProof {
+				f.Body[len(f.Body)-1] ^= 1
+			}
+		}
+		if _, r := m.run(); wire.CodeOf(r.err) != wire.CodeAuthenticationFailed {
+			t.Error(r.err)
+		}
+	})
+	t.Run("before the card signs", func(t *testing.T) {
+		m := newMeeting(t, wire.KindConversation)
+		m.i.Settle = func(context.Context, *cardauth.Party) error { return refusal }
+		m.i.Seal = func(context.Context, []byte) (wire.Seal, *wire.SealedDelegation, error) {
+			t.Error("signed for a revoked certificate")
+			return wire.Seal{}, nil, nil
+		}
+		if i, _ := m.run(); wire.CodeOf(i.err) != wire.CodeCertificateRevoked {
+			t.Error(i.err)
+		}
+	})
 }

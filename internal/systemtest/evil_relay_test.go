@@ -64,7 +64,7 @@ func (w *world) evilRelay(t *testing.T, listener *transport.Listener, card carda
 	e := &evil{t: t, conn: conn, sealer: sealerOf(t, card, wire.SignerHash(card.Certificate().Raw, nil))}
 	_, _, err = link.Respond(t.Context(), link.OnStream{Stream: control}, link.Response{
 		Config: channel.Config{Kind: wire.KindHop, Suites: channel.Suites(), Credentials: wire.Credentials{Chain: card.Chain()}},
-		Acquaintance: link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now,
+		Acquaintance: link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: w.policy.Settle,
 			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 				return w.policy.VerifyPerson(c.Chain, nil)
 			}},

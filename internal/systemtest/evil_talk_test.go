@@ -80,7 +80,7 @@ func (e *evil) tryJoin(w *world, role wire.Role, spoil func(f *wire.Frame)) (*ev
 // handshake makes the conversation's channel.
 func (t *evilTalk) handshake(w *world, role wire.Role, credentials wire.Credentials, spoil func(f *wire.Frame)) (err error) {
 	config := channel.Config{Kind: wire.KindConversation, Suites: t.at.suites, Credentials: credentials}
-	who := link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now,
+	who := link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: w.policy.Settle,
 		Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 			return w.policy.VerifyPerson(c.Chain, nil)
 		}}

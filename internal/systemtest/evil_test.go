@@ -85,7 +85,7 @@ func (w *world) evilLogin(t *testing.T, card cardauth.Card, seals func(th2 []byt
 	ch, relay, _, err := link.Initiate(t.Context(), link.OnStream{Stream: control}, link.Initiation{
 		Config: channel.Config{Kind: wire.KindHop, Suites: channel.Suites(), Credentials: e.credentials,
 			Context: wire.HopContext{Binding: binding, Relay: relayName}.Append(nil)},
-		Acquaintance: link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now,
+		Acquaintance: link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: w.policy.Settle,
 			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 				return w.policy.VerifyRelay(c.Chain, nil, relayName)
 			}},
