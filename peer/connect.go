@@ -9,10 +9,14 @@ import (
 )
 
 // Connect asks for a conversation and waits until it is established; Opened comes from Next as well. suites restricts what is
-// offered; nil offers what the session does. It fails with *RefusedError where the relay refuses.
+// offered; nil offers what the session does, and none weaker than Config.MinSuite is (CodeSuiteUnsupported where that leaves none). It fails with
+// *RefusedError where the relay refuses.
 func (s *Session) Connect(ctx context.Context, id uint32, suites []wire.Suite) (*Conversation, error) {
 	if len(suites) == 0 {
 		suites = s.cfg.Suites
+	}
+	if suites = wire.SuitesAtLeast(suites, s.cfg.MinSuite); len(suites) == 0 {
+		return nil, wire.Errorf(wire.CodeSuiteUnsupported, "weaker than %v, the weakest allowed", s.cfg.MinSuite)
 	}
 	people, err := s.List(ctx) // for the certificate that must answer
 	if err != nil {

@@ -39,6 +39,7 @@ type Config struct {
 	Card      cardauth.Card
 	Policy    *cardauth.Policy
 	Suites    []wire.Suite // offered, on the hop and in conversations; empty: all
+	MinSuite  wire.Suite   // none weaker is ever offered or taken, Connect's included; 0: any
 	Sign      Signing      // empty: SignAuto
 	Memory    *Memory      // what outlives a session; nil: a new one
 	Machine   *Machine     // nil: this machine
@@ -61,6 +62,9 @@ func (c *Config) complete() error {
 	}
 	if len(c.Suites) == 0 {
 		c.Suites = channel.Suites()
+	}
+	if c.Suites = wire.SuitesAtLeast(c.Suites, c.MinSuite); len(c.Suites) == 0 {
+		return wire.Errorf(wire.CodeSuiteUnsupported, "every suite offered is weaker than %v", c.MinSuite)
 	}
 	if c.Memory == nil {
 		c.Memory = NewMemory()

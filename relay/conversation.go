@@ -345,6 +345,9 @@ func (l *leg) handshake(payload []byte) error {
 		}
 		return l.ownCertificate(c.observer.Hello().Credentials)
 	case wire.FrameAnswer:
+		if s := c.observer.Answer().Suite; !s.AtLeast(c.relay.cfg.MinSuite) {
+			return wire.Errorf(wire.CodeSuiteUnsupported, "a conversation with %v, where %v is the weakest allowed", s, c.relay.cfg.MinSuite)
+		}
 		return l.ownCertificate(c.observer.Answer().Credentials)
 	case wire.FrameAccept:
 		c.late.Stop()

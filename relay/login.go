@@ -38,7 +38,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 			if place, err = r.people.reserve(ctx, o.Identity); err != nil {
 				return nil, err
 			}
-			s.level, s.suites = r.cfg.Level(o.Identity), h.Suites
+			s.level, s.suites = r.cfg.Level(o.Identity), wire.SuitesAtLeast(h.Suites, r.cfg.MinSuite)
 			p := wire.HopParameters{Limits: h.Limits.Smaller(r.cfg.Limits), Level: s.level, Relay: r.cfg.Name}
 			rand.Read(p.Session[:])
 			return p.Append(nil), nil

@@ -32,7 +32,8 @@ type Config struct {
 	Flow        flow.Policy
 	Level       func(identity string) wire.Level
 	CardOnly    bool         // refuse sessions whose card delegates
-	Suites      []wire.Suite // empty: all
+	Suites      []wire.Suite // offered on the hop; empty: all
+	MinSuite    wire.Suite   // the weakest on the hop and in conversations that pass through; 0: any
 	MaxSessions int          // 0: 10,000
 	Limits      wire.RekeyLimits
 	Logger      *slog.Logger // nil: none
@@ -62,6 +63,9 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	}
 	if len(cfg.Suites) == 0 {
 		cfg.Suites = channel.Suites()
+	}
+	if cfg.Suites = wire.SuitesAtLeast(cfg.Suites, cfg.MinSuite); len(cfg.Suites) == 0 {
+		return errors.New("relay: MinSuite leaves no suite")
 	}
 	if cfg.MaxSessions == 0 {
 		cfg.MaxSessions = defaultMaxSessions

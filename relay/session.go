@@ -19,7 +19,7 @@ type session struct {
 	other  *link.Other
 	id     uint32
 	level  wire.Level
-	suites []wire.Suite
+	suites []wire.Suite // of its offer, those that may be used here
 
 	mu     sync.Mutex
 	legs   map[[16]byte]*leg // by conversation

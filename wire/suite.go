@@ -29,6 +29,12 @@ func (s Suite) String() string {
 // Known reports whether the suite stands in the table of section 3.1.
 func (s Suite) Known() bool { return s >= 1 && int(s) < len(suiteNames) }
 
+// WeakestSuite is the last one of the table.
+const WeakestSuite = SuiteP256AES128GCM
+
+// SuiteNames are the names of all suites of the table, best first.
+func SuiteNames() []string { return slices.Clone(suiteNames[1:]) }
+
 // ParseSuite finds a suite by its name.
 func ParseSuite(name string) (Suite, bool) {
 	i := slices.Index(suiteNames[1:], name)
@@ -43,6 +49,14 @@ func BestSuite(a, b []Suite) (Suite, bool) {
 		}
 	}
 	return 0, false
+}
+
+// AtLeast reports whether the suite is as strong as least or stronger; 0 asks for nothing.
+func (s Suite) AtLeast(least Suite) bool { return least == 0 || s.Known() && s <= least }
+
+// SuitesAtLeast leaves out those of suites that are weaker than least.
+func SuitesAtLeast(suites []Suite, least Suite) []Suite {
+	return slices.DeleteFunc(slices.Clone(suites), func(s Suite) bool { return !s.AtLeast(least) })
 }
 
 // Group is a key share group, by its TLS code point.

@@ -22,6 +22,7 @@ type chatCommand struct {
 	Trust      string   `placeholder:"DIR" help:"Folder with the certificates (*.pem) of the cards' and the relay's authorities up to the root. Default: sinete/trust in your configuration folder."`
 	RelayName  string   `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
 	Suite      []string `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
+	MinSuite   string   `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
 	Sign       string   `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is the card itself, so delegated must be asked for. Default: ${default}."`
 	Revocation string   `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}). Only off works so far, which accepts revoked cards: for trials only. Default: ${default}."`
 	JSON       bool     `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
@@ -107,8 +108,31 @@ func (c *chatCommand) config() (peer.Config, error) {
 	slices.Sort(cfg.Suites)
 	cfg.Suites = slices.Compact(cfg.Suites)
 	var err error
+	if cfg.Suites, cfg.MinSuite, err = atLeast(cfg.Suites, c.MinSuite); err != nil {
+		return cfg, err
+	}
 	_, cfg.Policy, err = loadTrust(c.Trust)
 	return cfg, err
+}
+
+// atLeast leaves those of the suites asked for (all, where none are) that are no weaker than the one of that name.
+func atLeast(asked []wire.Suite, name string) ([]wire.Suite, wire.Suite, error) {
+	if name == "" {
+		return asked, 0, nil
+	}
+	least, ok := wire.ParseSuite(name)
+	if !ok {
+		return nil, 0, unknownSuite(name)
+	}
+	if len(asked) == 0 {
+		for s := wire.Suite(1); s.Known(); s++ {
+			asked = append(asked, s)
+		}
+	}
+	if asked = wire.SuitesAtLeast(asked, least); len(asked) == 0 {
+		return nil, 0, suitesTooWeak(least)
+	}
+	return asked, least, nil
 }
 
 // hostOf takes a relay's address apart.

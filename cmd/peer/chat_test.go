@@ -204,6 +204,31 @@ func TestSuitesThatAreNotOffered(t *testing.T) {
 	})
 }
 
+func TestWeakestSuite(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := trialpki.Create(dir, trialpki.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		suites []string
+		least  string
+		want   []wire.Suite
+		fails  bool
+	}{
+		{nil, "", nil, false},
+		{nil, "X25519MLKEM768-CHACHA20POLY1305-SHA256", []wire.Suite{1, 2}, false},
+		{[]string{"P256-AES128GCM-SHA256", "X25519-AES256GCM-SHA256"}, "X25519-CHACHA20POLY1305-SHA256", []wire.Suite{3}, false},
+		{[]string{"P256-AES128GCM-SHA256"}, "X25519-CHACHA20POLY1305-SHA256", nil, true},
+		{nil, "X25519", nil, true},
+	} {
+		cmd := chatCommand{Relay: "relay.example:1", Trust: filepath.Join(dir, "trust"), Revocation: "off", Suite: c.suites, MinSuite: c.least}
+		cfg, err := cmd.config()
+		if failed := err != nil && explain(err).status == statusUsage; failed != c.fails || err == nil && !slices.Equal(cfg.Suites, c.want) {
+			t.Errorf("%v at least %q: %v, %v", c.suites, c.least, cfg.Suites, err)
+		}
+	}
+}
+
 // TestRun runs the whole program but for the relay.
 func TestRun(t *testing.T) {
 	defer goleak.VerifyNone(t)

@@ -181,13 +181,11 @@ func errorEvent(t trouble) failureEvent {
 // suiteNames are the names of suites, best first; of all that there are where none is given.
 func suiteNames(suites []wire.Suite) []string {
 	if len(suites) == 0 {
-		for s := wire.Suite(1); s.Known(); s++ {
-			suites = append(suites, s)
-		}
+		return wire.SuiteNames()
 	}
-	var names []string
-	for _, s := range suites {
-		names = append(names, s.String())
+	names := make([]string, len(suites))
+	for i, s := range suites {
+		names[i] = s.String()
 	}
 	return names
 }

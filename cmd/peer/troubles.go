@@ -82,6 +82,11 @@ func unknownSuite(name string) error {
 		"There are " + strings.Join(suiteNames(nil), ", ") + ".", statusUsage}}
 }
 
+func suitesTooWeak(least wire.Suite) error {
+	return &problem{trouble{wire.CodeSuiteUnsupported.String(), fmt.Sprintf("every --suite is weaker than --min-suite %v", least),
+		"Leave one of the two out.", statusUsage}}
+}
+
 func noTrustFolder(err error) error {
 	return refuse("trust-missing", "there is no folder with trusted certificates: "+err.Error(), "Name one with --trust DIR.")
 }
@@ -264,7 +269,7 @@ func notConnected(who string) error {
 }
 
 func suiteNotOffered(s wire.Suite, offered []wire.Suite) error {
-	return refuse(wire.CodeSuiteUnsupported.String(), fmt.Sprintf("--suite leaves %v out", s), "It leaves "+strings.Join(suiteNames(offered), ", ")+".")
+	return refuse(wire.CodeSuiteUnsupported.String(), fmt.Sprintf("you do not offer %v", s), "With the options you gave, you offer "+strings.Join(suiteNames(offered), ", ")+".")
 }
 
 func suiteRefused(theirs []wire.Suite) trouble {

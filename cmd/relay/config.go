@@ -31,6 +31,7 @@ type settings struct {
 	Policy         string `toml:"policy"`
 	Revocation     string `toml:"revocation"`
 	RequireSigning string `toml:"require_signing"`
+	MinSuite       string `toml:"min_suite"`
 	MaxSessions    int    `toml:"max_sessions"`
 	Log            string `toml:"log"`
 }
@@ -38,9 +39,12 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
-		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MaxSessions: 10_000, Log: "info",
+		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), MaxSessions: 10_000, Log: "info",
 	}
 }
+
+// SuiteNames are what min_suite may be, best first.
+func (settings) SuiteNames() []string { return wire.SuiteNames() }
 
 func keyNames() []string {
 	var names []string
@@ -97,6 +101,7 @@ type Config struct {
 	Policy         flow.Policy
 	Revocation     string // hard, grace or off
 	RequireSigning string // any, or card: no delegated keys (protocol.md section 4.5)
+	MinSuite       wire.Suite
 	MaxSessions    int
 	LogLevel       slog.Level
 }
@@ -125,6 +130,10 @@ func (s settings) load(source string, now time.Time) (c Config, err error) {
 	}
 	if may := []string{"any", "card"}; !slices.Contains(may, s.RequireSigning) {
 		return c, badValue(source, "require_signing", s.RequireSigning, may...)
+	}
+	var known bool
+	if c.MinSuite, known = wire.ParseSuite(s.MinSuite); !known {
+		return c, badValue(source, "min_suite", s.MinSuite, wire.SuiteNames()...)
 	}
 	if s.MaxSessions < 1 {
 		return c, badValue(source, "max_sessions", strconv.Itoa(s.MaxSessions), "1 and more")

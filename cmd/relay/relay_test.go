@@ -18,6 +18,7 @@ import (
 	"sinete/internal/trialpki"
 	"sinete/relay/flow"
 	"sinete/relay/levels"
+	"sinete/wire"
 )
 
 // world makes a folder as testpki init does.
@@ -95,7 +96,7 @@ func TestInitWritesAConfigurationThatServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Levels: filepath.Join(dir, "levels"), Policy: flow.NoWriteUp,
-		Revocation: "off", RequireSigning: "any", MaxSessions: 10_000}
+		Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite, MaxSessions: 10_000}
 	if d := cmp.Diff(want, c, cmpopts.IgnoreFields(Config{}, "Certificate", "Anchors", "Authorities")); d != "" {
 		t.Error(d)
 	}
@@ -184,6 +185,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 		`revocation = "hard"`:            {"not built yet", `revocation = "off"`},
 		`revocation = "grace"`:           {"not built yet"},
 		`require_signing = "no"`:         {"any, or card"},
+		`min_suite = "X25519"`:           {"min_suite", "P256-AES128GCM-SHA256"},
 		"max_sessions = 0":               {"max_sessions"},
 		"default_level = 65536":          {"default_level"},
 		"default_level = -1":             {"default_level"},

@@ -53,7 +53,7 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 		return cannotListen(c.Listen, err)
 	}
 	return relay.Serve(ctx, socket, relay.Config{
-		Name: c.Name, Certificate: c.Certificate, Card: card, Flow: c.Policy, CardOnly: c.RequireSigning == "card",
+		Name: c.Name, Certificate: c.Certificate, Card: card, Flow: c.Policy, CardOnly: c.RequireSigning == "card", MinSuite: c.MinSuite,
 		MaxSessions: c.MaxSessions, Logger: log,
 		Policy: &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: cardauth.RevocationOff},
 		Level: func(identity string) wire.Level {

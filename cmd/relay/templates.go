@@ -44,6 +44,12 @@ revocation = {{printf "%q" .Revocation}}
 #   "card"   the card itself and nothing else
 require_signing = {{printf "%q" .RequireSigning}}
 
+# The weakest suite that may be used, between a program and this relay and between two people through it; best first:
+#   {{range .SuiteNames}}{{.}}
+#   {{end -}}
+# The first two withstand a future quantum computer.
+min_suite = {{printf "%q" .MinSuite}}
+
 # People logged in at once; more are told that the relay is busy.
 max_sessions = {{.MaxSessions}}
 

@@ -31,6 +31,12 @@ type lair struct {
 // inLair runs a test in virtual time, with a canary at the honest relay.
 func inLair(t *testing.T, test func(t *testing.T, w *lair)) {
 	t.Helper()
+	inLairAs(t, func(*peer.Config) {}, test)
+}
+
+// inLairAs is inLair with a victim whose configuration may be changed.
+func inLairAs(t *testing.T, victim func(*peer.Config), test func(t *testing.T, w *lair)) {
+	t.Helper()
 	var cfg relay.Config
 	simulated(t, func(c *relay.Config) { cfg = *c }, func(t *testing.T, w *world) {
 		birds := newCanary(t, w)
@@ -40,6 +46,7 @@ func inLair(t *testing.T, test func(t *testing.T, w *lair)) {
 		must(t, err)
 		t.Cleanup(listener.Close)
 		l.there = w.config(l.alice)
+		victim(&l.there)
 		l.there.Memory = peer.NewMemory()
 		here := l.there
 		here.Socket = func() (net.PacketConn, net.Addr, error) { return w.network.Endpoint(), socket.LocalAddr(), nil }
