@@ -13,9 +13,11 @@ type CertificateError struct {
 	Number  wire.Code // certificate-invalid, -expired or -revoked, or revocation-unknown
 	Subject string    // display name of the certificate at fault, empty where none could be read; personal, so not in Error()
 	Reason  string
+	Err     error // what package revocation met, or nil
 }
 
 func (e *CertificateError) Error() string { return e.Number.String() + ": " + e.Reason }
+func (e *CertificateError) Unwrap() error { return e.Err }
 
 // Code returns the number that the other side is given.
 func (e *CertificateError) Code() wire.Code { return e.Number }

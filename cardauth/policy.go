@@ -119,7 +119,7 @@ func parseChain(chain, staples [][]byte) ([]*x509.Certificate, error) {
 			return nil, refuse(nil, wire.CodeCertificateInvalid, "%v", err)
 		}
 		// Before anything is computed with it.
-		if err := checkPublicKey(c); err != nil {
+		if err := CheckPublicKey(c); err != nil {
 			return nil, err
 		}
 		certs = append(certs, c)
@@ -174,7 +174,7 @@ func checkChain(chain []*x509.Certificate) error {
 		return refuse(chain[0], wire.CodeCertificateInvalid, "a way of %d certificates to the anchor", n)
 	}
 	for _, c := range chain {
-		if err := checkPublicKey(c); err != nil {
+		if err := CheckPublicKey(c); err != nil {
 			return err
 		}
 	}
@@ -199,7 +199,8 @@ func CheckUsage(leaf *x509.Certificate) error {
 	return nil
 }
 
-func checkPublicKey(c *x509.Certificate) error {
+// CheckPublicKey refuses a certificate whose key is too weak, too large or of another kind than protocol.md section 3.8 allows.
+func CheckPublicKey(c *x509.Certificate) error {
 	kind := fmt.Sprintf("%T", c.PublicKey)
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
