@@ -19,7 +19,7 @@ import (
 	"sinete/wire"
 )
 
-// The limits of package revocation (protocol.md section 10).
+// The limits of package revocation (protocol.md section 3.10).
 const (
 	maxResponse  = 64 << 10         // bytes of an OCSP response
 	maxList      = 8 << 20          // bytes of a revocation list
