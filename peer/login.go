@@ -19,6 +19,7 @@ type sealing struct {
 	signing     Signing
 	sealer      *seal.Sealer
 	credentials wire.Credentials
+	standing    *Standing // nil while the card seals
 	waiting     *waiting
 }
 
@@ -148,10 +149,7 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 		return err
 	}
 	s.self.waiting = &waiting{}
-	config := seal.Config{Waiting: s.self.waiting.forCard}
-	card := seal.NewSealer(s.cfg.Card, wire.SignerHash(s.own.Certificate.Raw, nil), config)
-	s.self.sealer, s.self.signing = card, SignCard
-	s.self.credentials = wire.Credentials{Chain: s.cfg.Card.Chain()}
+	own := s.sealers()
 	ch, relay, parameters, err := link.Initiate(ctx, link.OnStream{Stream: control}, link.Initiation{
 		Config: channel.Config{Kind: wire.KindHop, Suites: s.cfg.Suites, Credentials: s.self.credentials, Limits: s.cfg.Limits,
 			Context: wire.HopContext{Binding: binding, Relay: s.cfg.RelayName}.Append(nil)},
@@ -163,7 +161,7 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 				return s.cfg.Policy.VerifyRelay(c.Chain, c.Staples, s.cfg.RelayName)
 			}},
 		Seal: func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
-			return s.sealLogin(ctx, card, th2, config)
+			return own(ctx, th2)
 		},
 	})
 	if err != nil {
@@ -180,6 +178,27 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 		Sealer: s.self.sealer, Verifier: s.verifier}, s)
 	s.self.waiting.through(s.link)
 	return nil
+}
+
+// loginSeal seals TH2, and makes the delegation where the card delegates at this login.
+type loginSeal func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error)
+
+// sealers decides who seals from the beginning, and returns who seals the login: the delegated key with which this program comes back, or the card.
+func (s *Session) sealers() loginSeal {
+	config := seal.Config{Waiting: s.self.waiting.forCard}
+	s.self.credentials = wire.Credentials{Chain: s.cfg.Card.Chain()}
+	if s.cfg.Standing != nil {
+		s.delegated(s.cfg.Standing, config)
+		return func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
+			own, err := link.SealHandshake(ctx, s.self.sealer, wire.PurposeInitiator, th2)
+			return own, nil, err
+		}
+	}
+	card := seal.NewSealer(s.cfg.Card, wire.SignerHash(s.own.Certificate.Raw, nil), config)
+	s.self.sealer, s.self.signing = card, SignCard
+	return func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
+		return s.sealLogin(ctx, card, th2, config)
+	}
 }
 
 // sealLogin seals TH2 with the card, and in the same batch a delegation where one is wanted. From there on the delegated key seals.
@@ -203,8 +222,23 @@ func (s *Session) sealLogin(ctx context.Context, card *seal.Sealer, th2 []byte, 
 	}
 	card.Close()
 	made := &wire.SealedDelegation{Statement: delegate.Statement(), Seal: seals[1]}
-	s.self.signing = SignDelegated
-	s.self.credentials.Delegation = made
-	s.self.sealer = seal.NewSealer(delegate, wire.SignerHash(s.own.Certificate.Raw, made.Statement), config)
+	s.delegated(&Standing{delegate, made}, config)
 	return seals[0], made, nil
 }
+
+// delegated has a delegated key seal from now on.
+func (s *Session) delegated(by *Standing, config seal.Config) {
+	s.self.signing, s.self.standing = SignDelegated, by
+	s.self.credentials.Delegation = by.made
+	s.self.sealer = seal.NewSealer(by.delegate, wire.SignerHash(s.own.Certificate.Raw, by.made.Statement), config)
+}
+
+// Standing is what a card delegated to at a login. With it the same program comes back after its connection was lost, and the card is not
+// asked again (protocol.md section 7.6). It never leaves the process.
+type Standing struct {
+	delegate *cardauth.Delegate
+	made     *wire.SealedDelegation
+}
+
+// Until is when the delegation ends.
+func (s *Standing) Until() time.Time { return time.Unix(int64(s.delegate.Delegation().NotAfter), 0) }

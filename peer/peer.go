@@ -27,10 +27,21 @@ import (
 type Signing string
 
 const (
-	SignAuto      Signing = "auto"
+	SignAuto      Signing = "auto" // delegated where the card wants its PIN at each signature (cardauth.Demanding), else card
 	SignCard      Signing = "card"
 	SignDelegated Signing = "delegated"
 )
+
+// by is who seals with that card.
+func (s Signing) by(c cardauth.Card) Signing {
+	if s == SignCard || s == SignDelegated {
+		return s
+	}
+	if d, ok := c.(cardauth.Demanding); ok && d.PINEachTime() {
+		return SignDelegated
+	}
+	return SignCard
+}
 
 // Config is what a login needs. Relay, Card and Policy must be set.
 type Config struct {
@@ -41,6 +52,7 @@ type Config struct {
 	Suites    []wire.Suite // offered, on the hop and in conversations; empty: all
 	MinSuite  wire.Suite   // none weaker is ever offered or taken, Connect's included; 0: any
 	Sign      Signing      // empty: SignAuto
+	Standing  *Standing    // of a session whose connection was lost: logs in with its delegation; nil: with the card
 	Memory    *Memory      // what outlives a session; nil: a new one
 	Machine   *Machine     // nil: this machine
 	Limits    wire.RekeyLimits
@@ -53,6 +65,7 @@ func (c *Config) complete() error {
 	if c.Card == nil || c.Policy == nil {
 		return fmt.Errorf("peer: a login needs a card and a policy")
 	}
+	c.Sign = c.Sign.by(c.Card)
 	if c.RelayName == "" {
 		host, _, err := net.SplitHostPort(c.Relay)
 		if err != nil {

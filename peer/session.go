@@ -63,6 +63,9 @@ func (s *Session) Suite() wire.Suite { return s.suite }
 // Signing is SignCard or SignDelegated.
 func (s *Session) Signing() Signing { return s.self.signing }
 
+// Standing is what the card delegated to, for Config.Standing of a login after this session's connection was lost; nil where the card seals.
+func (s *Session) Standing() *Standing { return s.self.standing }
+
 // Signatures counts the signature operations of the key that seals this session, the login's included.
 func (s *Session) Signatures() uint64 { return s.self.sealer.Signatures() }
 

@@ -359,6 +359,9 @@ func (l *leg) handshake(payload []byte) error {
 }
 
 func (l *leg) ownCertificate(creds wire.Credentials) error {
+	if creds.Delegation != nil && l.conversation.relay.cfg.CardOnly {
+		return wire.Errorf(wire.CodeSigningRefused, "a conversation's handshake with a delegated key, and this relay wants the card itself")
+	}
 	if !bytes.Equal(creds.Chain[0], l.session.other.Certificate.Raw) {
 		return wire.Errorf(wire.CodeWrongContext, "a conversation's handshake with another certificate than the session's")
 	}

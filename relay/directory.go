@@ -6,7 +6,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
+	"sinete/internal/link"
 	"sinete/wire"
 )
 
@@ -21,11 +23,12 @@ type directory struct {
 	byNumber map[uint32]*session
 	sorted   []*session // by id; nil when somebody has come or gone, and never changed
 	changes  uint64
+	lost     lostSessions
 }
 
-func newDirectory(limit int) *directory {
+func newDirectory(limit int, grace time.Duration) *directory {
 	return &directory{limit: limit, sessions: map[string]*session{}, reserved: map[string]bool{}, ids: map[string]uint32{},
-		byNumber: map[uint32]*session{}}
+		byNumber: map[uint32]*session{}, lost: lostSessions{grace: grace, limit: limit, signers: map[string]lostSession{}}}
 }
 
 // place is an identity that is reserved for one login.
@@ -34,37 +37,59 @@ type place struct {
 	identity string
 }
 
-// reserve decides whether a login of that identity, just proved, may go on. A session that is alive wins over it; one that
-// does not answer is superseded. Errors: CodeCardInUse, CodeBusy.
-func (d *directory) reserve(ctx context.Context, identity string) (*place, error) {
+// reserve decides whether a login, just proved, may go on. A session that is alive wins over it; one that does not answer is superseded.
+// returns says that a delegation proved it which was made at an earlier login. Errors: CodeCardInUse, CodeBusy, CodeSigningRefused.
+func (d *directory) reserve(ctx context.Context, o *link.Other, returns bool) (*place, error) {
 	d.mu.Lock()
-	if d.reserved[identity] {
+	if d.reserved[o.Identity] {
 		d.mu.Unlock()
 		return nil, wire.Errorf(wire.CodeCardInUse, "another login with this card is under way")
 	}
-	old := d.sessions[identity]
+	old := d.sessions[o.Identity]
+	if old == nil && returns && !d.lost.has(o, time.Now()) {
+		d.mu.Unlock()
+		return nil, notTaken("no session of this delegation was lost of late")
+	}
 	if old == nil && len(d.sessions)+len(d.reserved) >= d.limit {
 		d.mu.Unlock()
 		return nil, wire.Errorf(wire.CodeBusy, "%d sessions", d.limit)
 	}
-	d.reserved[identity] = true
+	d.reserved[o.Identity] = true
 	d.mu.Unlock()
-	p := &place{d, identity}
+	p := &place{d, o.Identity}
 	if old == nil {
 		return p, nil
 	}
-	if old.alive(ctx) {
+	if err := d.supersede(ctx, old, o, returns); err != nil {
 		p.release()
-		return nil, wire.Errorf(wire.CodeCardInUse, "session %d is alive", old.id)
+		return nil, err
+	}
+	return p, nil
+}
+
+// supersede ends the session that is in the way of a login, or says why it stays.
+func (d *directory) supersede(ctx context.Context, old *session, o *link.Other, returns bool) error {
+	same := returns && old.other.Signer.Digest == o.Signer.Digest
+	switch {
+	case same && d.lost.grace > 0:
+		old.returned.Store(true)
+	case old.alive(ctx):
+		return wire.Errorf(wire.CodeCardInUse, "session %d is alive", old.id)
+	case returns:
+		return notTaken("another session is in the way, which only the card may supersede")
 	}
 	old.link.Fail(wire.Errorf(wire.CodeSuperseded, "a fresh login of the same identity took over"))
 	select {
 	case <-old.done:
-		return p, nil
+		return nil
 	case <-ctx.Done():
-		p.release()
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
+}
+
+// notTaken refuses a delegation that is in order, but not for coming back here and now.
+func notTaken(reason string) error {
+	return wire.Errorf(wire.CodeSigningRefused, "a login with a delegation made before: %s", reason)
 }
 
 func (p *place) release() {
@@ -86,18 +111,24 @@ func (p *place) take(s *session, accept func() error) error {
 		return err
 	}
 	delete(d.reserved, p.identity)
+	d.lost.forget(p.identity) // whoever is in now, no earlier session comes back
 	d.sessions[p.identity], d.byNumber[s.id] = s, s
 	d.changed()
 	return nil
 }
 
-func (d *directory) remove(s *session) {
+// remove takes a session out. lost says that its connection was, so that its delegation may come back for a while.
+func (d *directory) remove(s *session, lost bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.sessions[s.other.Identity] == s {
-		delete(d.sessions, s.other.Identity)
-		delete(d.byNumber, s.id)
-		d.changed()
+	if d.sessions[s.other.Identity] != s {
+		return
+	}
+	delete(d.sessions, s.other.Identity)
+	delete(d.byNumber, s.id)
+	d.changed()
+	if lost && s.other.Delegated {
+		d.lost.add(s.other, time.Now())
 	}
 }
 

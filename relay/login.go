@@ -25,17 +25,21 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 	}
 	s := &session{relay: r, legs: map[[16]byte]*leg{}, probes: make(chan [8]byte, 1), done: make(chan struct{})}
 	var place *place
+	returns := false // with a delegation made before
 	_, _, err = link.Respond(ctx, link.OnStream{Stream: control}, link.Response{
 		Config: channel.Config{Kind: wire.KindHop, Suites: r.cfg.Suites, Credentials: wire.Credentials{Chain: r.cfg.Card.Chain()},
 			Limits: r.cfg.Limits},
 		Acquaintance: link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet, Settle: r.cfg.Policy.Settle},
-		Context:      func(h *wire.Hello) (string, error) { return r.checkContext(h, binding) },
-		Answered:     func() { conn.ExtendLogin(wire.CardSeconds * time.Second) },
+		Context: func(h *wire.Hello) (string, error) {
+			returns = h.Delegation != nil
+			return r.checkContext(h, binding)
+		},
+		Answered: func() { conn.ExtendLogin(wire.CardSeconds * time.Second) },
 		Admit: func(ctx context.Context, o *link.Other, h *wire.Hello) (parameters []byte, err error) {
 			if o.Delegated && r.cfg.CardOnly {
 				return nil, wire.Errorf(wire.CodeSigningRefused, "a delegated key, and this relay wants the card itself")
 			}
-			if place, err = r.people.reserve(ctx, o.Identity); err != nil {
+			if place, err = r.people.reserve(ctx, o, returns); err != nil {
 				return nil, err
 			}
 			s.level, s.suites = r.cfg.Level(o.Identity), wire.SuitesAtLeast(h.Suites, r.cfg.MinSuite)
@@ -64,9 +68,6 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 }
 
 func (r *Relay) meet(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
-	if c.Delegation != nil {
-		return nil, wire.Errorf(wire.CodeSigningRefused, "a login with a delegation made before")
-	}
 	return r.cfg.Policy.VerifyPerson(c.Chain, c.Staples)
 }
 

@@ -31,12 +31,16 @@ type Config struct {
 	Policy      *cardauth.Policy
 	Flow        flow.Policy
 	Level       func(identity string) wire.Level
-	CardOnly    bool         // refuse sessions whose card delegates
+	CardOnly    bool         // refuse delegations, of sessions and in conversations
 	Suites      []wire.Suite // offered on the hop; empty: all
 	MinSuite    wire.Suite   // the weakest on the hop and in conversations that pass through; 0: any
 	MaxSessions int          // 0: 10,000
 	Limits      wire.RekeyLimits
 	Logger      *slog.Logger // nil: none
+	// DelegationGrace is how long after the loss of a session's connection its delegation may come back (protocol.md section 7.6); 0: never.
+	DelegationGrace time.Duration
+	// ResetKey lets peers notice at once that the relay was restarted: see transport.ServerConfig.
+	ResetKey [32]byte
 	// Capture, if not nil, sees every verified flight that a peer sends, with its identity. It must not change anything.
 	Capture func(identity string, stream uint64, f *link.Received)
 }
@@ -76,11 +80,11 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	listener, err := transport.Listen(socket, transport.ServerConfig{Certificate: cfg.Certificate, Logger: cfg.Logger})
+	listener, err := transport.Listen(socket, transport.ServerConfig{Certificate: cfg.Certificate, ResetKey: cfg.ResetKey, Logger: cfg.Logger})
 	if err != nil {
 		return err
 	}
-	r := &Relay{cfg: cfg, verifier: seal.NewVerifier(1 << 16), people: newDirectory(cfg.MaxSessions),
+	r := &Relay{cfg: cfg, verifier: seal.NewVerifier(1 << 16), people: newDirectory(cfg.MaxSessions, cfg.DelegationGrace),
 		sealer:    seal.NewSealer(cfg.Card, wire.SignerHash(cfg.Card.Certificate().Raw, nil), seal.Config{}),
 		byChannel: map[[32]byte]*conversation{}}
 	if ready != nil {

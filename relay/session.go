@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sinete/internal/link"
@@ -28,6 +29,8 @@ type session struct {
 	done   chan struct{} // closed when the session is out of the directory and its conversations are told
 
 	connects bucket // for the control lane's goroutine
+
+	returned atomic.Bool // its own program supersedes it
 }
 
 // bucket lets so many through at once, and so many a second after that.
@@ -235,13 +238,17 @@ func (s *session) Inner(entries []wire.SealEntry) error {
 
 // ended takes the session out of the directory and ends its conversations.
 func (s *session) ended(err error) {
-	s.relay.people.remove(s)
 	number := link.EndCode(err)
+	s.relay.people.remove(s, number == wire.CodeCut)
 	toOther := wire.CodeCut
 	switch number {
 	case wire.CodeBye:
 		toOther = wire.CodePeerLeft
-	case wire.CodeSuperseded, wire.CodeGoingAway, wire.CodeCertificateExpired:
+	case wire.CodeSuperseded:
+		if !s.returned.Load() {
+			toOther = number
+		}
+	case wire.CodeGoingAway, wire.CodeCertificateExpired:
 		toOther = number
 	}
 	s.mu.Lock()

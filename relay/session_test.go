@@ -24,7 +24,7 @@ import (
 func TestLongList(t *testing.T) {
 	transporttest.Certificate() // its key generation is no part of any bubble
 	synctest.Test(t, func(t *testing.T) {
-		r := &Relay{cfg: Config{Flow: flow.NoWriteUp, Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(defaultMaxSessions)}
+		r := &Relay{cfg: Config{Flow: flow.NoWriteUp, Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(defaultMaxSessions, 0)}
 		level := wire.Level{Compartments: []string{"a", "b"}}
 		for id := range uint32(defaultMaxSessions) {
 			identity := fmt.Sprint(strings.Repeat("x", 180), id)
@@ -76,7 +76,7 @@ func TestLongList(t *testing.T) {
 func TestManyReceipts(t *testing.T) {
 	transporttest.Certificate()
 	synctest.Test(t, func(t *testing.T) {
-		r := &Relay{cfg: Config{Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(1)}
+		r := &Relay{cfg: Config{Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(1, 0)}
 		_, p, s := client(t, r)
 		l := &leg{conversation: &conversation{relay: r}, session: s, role: wire.RoleInitiator}
 		const n = 20_000

@@ -65,6 +65,13 @@ const patience = 20 * time.Minute // virtual
 // login makes an evil peer. seals seals TH2, and delegates if it likes; nil is what an honest card does.
 func (w *world) evilLogin(t *testing.T, card cardauth.Card, seals func(th2 []byte) (wire.Seal, *wire.SealedDelegation)) (*evil, error) {
 	t.Helper()
+	return w.evilReturn(t, card, nil, seals)
+}
+
+// evilReturn is evilLogin with a delegation in hello.
+func (w *world) evilReturn(t *testing.T, card cardauth.Card, shown *wire.SealedDelegation,
+	seals func(th2 []byte) (wire.Seal, *wire.SealedDelegation)) (*evil, error) {
+	t.Helper()
 	own, err := w.policy.VerifyPerson(card.Chain(), nil)
 	must(t, err)
 	conn, err := transport.Dial(t.Context(), w.network.Endpoint(), w.address, transport.ClientConfig{ServerName: relayName,
@@ -83,7 +90,7 @@ func (w *world) evilLogin(t *testing.T, card cardauth.Card, seals func(th2 []byt
 		}
 	}
 	ch, relay, _, err := link.Initiate(t.Context(), link.OnStream{Stream: control}, link.Initiation{
-		Config: channel.Config{Kind: wire.KindHop, Suites: channel.Suites(), Credentials: e.credentials,
+		Config: channel.Config{Kind: wire.KindHop, Suites: channel.Suites(), Credentials: wire.Credentials{Chain: card.Chain(), Delegation: shown},
 			Context: wire.HopContext{Binding: binding, Relay: relayName}.Append(nil)},
 		Acquaintance: link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: w.policy.Settle,
 			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {

@@ -30,6 +30,7 @@ type world struct {
 	policy  *cardauth.Policy
 	network *transporttest.Network // nil: UDP on loopback
 	address net.Addr
+	relay   relay.Config
 	stop    func() // ends the relay in order
 
 	mu     sync.Mutex
@@ -59,30 +60,51 @@ func newWorld(t testing.TB, network *transporttest.Network, edit func(*relay.Con
 	if edit != nil {
 		edit(&cfg)
 	}
+	w.relay = cfg
+	w.start()
+	return w
+}
+
+// start runs the relay, where it ran before if it did.
+func (w *world) start() {
+	w.t.Helper()
 	var socket net.PacketConn
-	if network != nil {
-		socket = network.Endpoint()
-	} else {
-		socket, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		must(t, err)
+	var err error
+	switch at, _ := w.address.(*net.UDPAddr); {
+	case w.network == nil:
+		if at == nil {
+			at = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
+		}
+		socket, err = net.ListenUDP("udp", at)
+		must(w.t, err)
+	case at != nil:
+		socket = w.network.EndpointAt(at)
+	default:
+		socket = w.network.Endpoint()
 	}
 	w.address = socket.LocalAddr()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- relay.Serve(ctx, socket, cfg, func() { close(ready) }) }()
+	go func() { done <- relay.Serve(ctx, socket, w.relay, func() { close(ready) }) }()
 	<-ready
 	var once sync.Once
 	w.stop = func() {
 		once.Do(func() {
 			cancel()
 			if err := <-done; err != nil {
-				t.Error("relay:", err)
+				w.t.Error("relay:", err)
 			}
 			socket.Close()
 		})
 	}
-	t.Cleanup(w.stop)
-	return w
+	w.t.Cleanup(w.stop) // before the socket goes
+}
+
+// restart stops the relay in order and runs it again, with the memory of a new one.
+func (w *world) restart(t *testing.T) {
+	t.Helper()
+	w.stop()
+	w.start()
 }
 
 func logger() *slog.Logger {
