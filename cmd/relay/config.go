@@ -32,6 +32,7 @@ type settings struct {
 	Revocation     string `toml:"revocation"`
 	RequireSigning string `toml:"require_signing"`
 	MinSuite       string `toml:"min_suite"`
+	Grace          string `toml:"delegation_grace"`
 	MaxSessions    int    `toml:"max_sessions"`
 	Log            string `toml:"log"`
 }
@@ -39,7 +40,8 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
-		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), MaxSessions: 10_000, Log: "info",
+		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), Grace: "10m",
+		MaxSessions: 10_000, Log: "info",
 	}
 }
 
@@ -94,6 +96,7 @@ type Config struct {
 	Listen         string // address and port, UDP
 	Name           string // display name; peers mean one of the certificate's names
 	Certificate    tls.Certificate
+	Key            string              // path of its private key
 	Anchors        []*x509.Certificate // roots that people's chains must end in
 	Authorities    []*x509.Certificate // the other certificates of the trust folder
 	Levels         string              // path of the levels file
@@ -102,6 +105,7 @@ type Config struct {
 	Revocation     string // hard, grace or off
 	RequireSigning string // any, or card: no delegated keys (protocol.md section 4.5)
 	MinSuite       wire.Suite
+	Grace          time.Duration // how long after a lost connection a delegation may come back (section 7.6); 0: never
 	MaxSessions    int
 	LogLevel       slog.Level
 }
@@ -117,7 +121,7 @@ func loadConfig(file string, now time.Time) (Config, error) {
 
 // load is loadConfig for settings that were read, or will be written; source is where they stand, for errors.
 func (s settings) load(source string, now time.Time) (c Config, err error) {
-	c = Config{Listen: s.Listen, Name: s.Name, Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
+	c = Config{Listen: s.Listen, Name: s.Name, Key: s.Key, Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
 		Revocation: s.Revocation, RequireSigning: s.RequireSigning, MaxSessions: s.MaxSessions}
 	if err := checkAddress(s.Listen); err != nil {
 		return c, badListen(source, s.Listen)
@@ -134,6 +138,9 @@ func (s settings) load(source string, now time.Time) (c Config, err error) {
 	var known bool
 	if c.MinSuite, known = wire.ParseSuite(s.MinSuite); !known {
 		return c, badValue(source, "min_suite", s.MinSuite, wire.SuiteNames()...)
+	}
+	if c.Grace, err = time.ParseDuration(s.Grace); err != nil || c.Grace < 0 {
+		return c, badValue(source, "delegation_grace", s.Grace, `a time like "10m" or "90s"`, `"0" for never`)
 	}
 	if s.MaxSessions < 1 {
 		return c, badValue(source, "max_sessions", strconv.Itoa(s.MaxSessions), "1 and more")

@@ -95,8 +95,8 @@ func TestInitWritesAConfigurationThatServes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Levels: filepath.Join(dir, "levels"), Policy: flow.NoWriteUp,
-		Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite, MaxSessions: 10_000}
+	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Key: filepath.Join(dir, "relay.key"), Levels: filepath.Join(dir, "levels"), Policy: flow.NoWriteUp,
+		Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite, Grace: 10 * time.Minute, MaxSessions: 10_000}
 	if d := cmp.Diff(want, c, cmpopts.IgnoreFields(Config{}, "Certificate", "Anchors", "Authorities")); d != "" {
 		t.Error(d)
 	}
@@ -186,6 +186,8 @@ func TestConfigurationIsChecked(t *testing.T) {
 		`revocation = "grace"`:           {"not built yet"},
 		`require_signing = "no"`:         {"any, or card"},
 		`min_suite = "X25519"`:           {"min_suite", "P256-AES128GCM-SHA256"},
+		`delegation_grace = "soon"`:      {"delegation_grace", "10m"},
+		`delegation_grace = "-1s"`:       {"delegation_grace", "never"},
 		"max_sessions = 0":               {"max_sessions"},
 		"default_level = 65536":          {"default_level"},
 		"default_level = -1":             {"default_level"},

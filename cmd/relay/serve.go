@@ -48,13 +48,17 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return badKeyPair(err)
 	}
+	reset, err := resetKey(c.Certificate.PrivateKey, c.Key)
+	if err != nil {
+		return noResetKey(err)
+	}
 	socket, err := net.ListenPacket("udp", c.Listen)
 	if err != nil {
 		return cannotListen(c.Listen, err)
 	}
 	return relay.Serve(ctx, socket, relay.Config{
 		Name: c.Name, Certificate: c.Certificate, Card: card, Flow: c.Policy, CardOnly: c.RequireSigning == "card", MinSuite: c.MinSuite,
-		MaxSessions: c.MaxSessions, Logger: log,
+		MaxSessions: c.MaxSessions, DelegationGrace: c.Grace, ResetKey: reset, Logger: log,
 		Policy: &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: cardauth.RevocationOff},
 		Level: func(identity string) wire.Level {
 			if l, ok := table.Lookup(identity); ok {

@@ -41,7 +41,7 @@ revocation = {{printf "%q" .Revocation}}
 
 # What may seal messages:
 #   "any"    the card itself, or a key that the card delegated to for some hours at login
-#   "card"   the card itself and nothing else
+#   "card"   the card itself and nothing else, in conversations too
 require_signing = {{printf "%q" .RequireSigning}}
 
 # The weakest suite that may be used, between a program and this relay and between two people through it; best first:
@@ -49,6 +49,10 @@ require_signing = {{printf "%q" .RequireSigning}}
 #   {{end -}}
 # The first two withstand a future quantum computer.
 min_suite = {{printf "%q" .MinSuite}}
+
+# How long after a lost connection a person's program may come back with the key that the card delegated to, so that nobody has
+# to type the PIN again. "0": never.
+delegation_grace = {{printf "%q" .Grace}}
 
 # People logged in at once; more are told that the relay is busy.
 max_sessions = {{.MaxSessions}}

@@ -115,6 +115,11 @@ func badKeyPair(err error) error {
 		advice: "certificate names a PEM file: the relay's own first, then its issuers; key one with the key that belongs to it."}
 }
 
+func noResetKey(err error) error {
+	return &problem{what: "the secret that tells peers of a restart", err: err,
+		advice: "It is kept beside the key, in a file of 32 random bytes. Make the folder writable, or remove a damaged file."}
+}
+
 func badCertificate(file string, reason string) error {
 	return &problem{what: fmt.Sprintf("the relay's certificate %s %s", file, reason),
 		advice: "No peer would accept it. Have one issued that is in its time, for TLS servers, and with the relay's name as DNS name."}
