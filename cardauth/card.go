@@ -37,6 +37,7 @@ type PINRequest struct {
 	Tries int    // tries left, -1 where the card does not say
 	Wrong bool   // the PIN just given was wrong
 	Final bool   // a further wrong PIN locks the card
+	CAN   bool   // what is wanted is not the PIN but the six digits printed on the card, which let it speak contactless
 }
 
 // Prompt asks the person for the PIN. An error ends the attempt; the PIN is never kept longer than the card needs it.

@@ -22,13 +22,22 @@ func TestChoose(t *testing.T) {
 		return Certificate{Certificate: i.Certificate, Label: label, URI: "pkcs11:object=" + label, Refuse: refuse}
 	}
 	ana, rui, no := cert("ana", ""), cert("rui", ""), cert("no", "it is not to be used")
+	old, early := ana, rui
+	old.Certificate, early.Certificate = aged(old.Certificate, -10), aged(early.Certificate, 10)
+	onlyRui := func(chain [][]byte) error {
+		if slices.Equal(chain[0], rui.Raw) {
+			return nil
+		}
+		return errors.New("nobody knows the issuer")
+	}
 	token := func(module string, slot uint, login bool, c ...Certificate) Token {
 		return Token{Module: module, Slot: slot, Present: true, Login: login, Certificates: c}
 	}
 	for name, tt := range map[string]struct {
-		uri    URI
-		tokens []Token
-		want   int // index of the token; -1 not found, -2 ambiguous
+		uri     URI
+		tokens  []Token
+		options Options
+		want    int // index of the token; -1 not found, -2 ambiguous
 	}{
 		"nothing":                         {tokens: nil, want: -1},
 		"one":                             {tokens: []Token{token("m", 0, true, ana)}},
@@ -42,9 +51,17 @@ func TestChoose(t *testing.T) {
 		"hidden until login":              {tokens: []Token{token("m", 0, true)}},
 		"nothing, and no login":           {tokens: []Token{token("m", 0, false)}, want: -1},
 		"perhaps hidden in one of two":    {tokens: []Token{token("m", 0, true), token("m", 1, true)}, want: -1},
+		"an expired one beside":           {tokens: []Token{token("m", 0, true, old), token("m", 1, true, rui)}, want: 1},
+		"one to come beside":              {tokens: []Token{token("m", 0, true, early), token("m", 1, true, ana)}, want: 1},
+		"both out of their validity":      {tokens: []Token{token("m", 0, true, old), token("m", 1, true, early)}, want: -2},
+		"expired and alone":               {tokens: []Token{token("m", 0, true, old)}},
+		"one that is trusted":             {options: Options{Accept: onlyRui}, tokens: []Token{token("m", 0, true, ana), token("m", 1, true, rui)}, want: 1},
+		"none that is trusted":            {options: Options{Accept: onlyRui}, tokens: []Token{token("m", 0, true, ana)}},
+		"chosen last time":                {options: Options{Preferred: KeyHash(rui.Certificate)}, tokens: []Token{token("m", 0, true, ana), token("m", 1, true, rui)}, want: 1},
+		"chosen last time and expired":    {options: Options{Preferred: KeyHash(old.Certificate)}, tokens: []Token{token("m", 0, true, old), token("m", 1, true, rui)}, want: 1},
 		"another certificate is asked of": {uri: URI{ID: []byte{1}}, tokens: []Token{token("m", 0, false, ana)}, want: -1},
 	} {
-		got, err := tt.uri.choose(tt.tokens)
+		got, err := tt.uri.choose(tt.tokens, tt.options)
 		var nf *NotFoundError
 		var ambiguous *AmbiguousError
 		switch {
@@ -96,4 +113,11 @@ func TestChainOf(t *testing.T) {
 	if got := chainOf(i.Certificate, all[:3], 5); !same(got, i.Chain[:1]) {
 		t.Errorf("a chain of %d where the issuer is missing", len(got))
 	}
+}
+
+// aged is a certificate that is so many years older, or younger.
+func aged(c *x509.Certificate, years int) *x509.Certificate {
+	other := *c
+	other.NotBefore, other.NotAfter = c.NotBefore.AddDate(years, 0, 0), c.NotAfter.AddDate(years, 0, 0)
+	return &other
 }

@@ -31,31 +31,20 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("%d cards fit: %s", len(e.URIs), strings.Join(e.URIs, " "))
 }
 
-// RemovedError says that the token was taken away, or that another one is in its place, or that it lost its login and only a PIN
-// brings that back. Opening the card again is what helps.
-type RemovedError struct {
-	Card string // the token's label
-	Err  error  // what the module said, or nil
+// CancelledError says that the person did not give the PIN in the dialog of the card's own software, or at the reader.
+type CancelledError struct{ Card string }
+
+func (e *CancelledError) Error() string {
+	return fmt.Sprintf("the PIN of %q was not given", e.Card)
 }
 
-func (e *RemovedError) Error() string {
-	if e.Err == nil {
-		return fmt.Sprintf("the card %q is not there any more", e.Card)
-	}
-	return fmt.Sprintf("the card %q is not there any more: %v", e.Card, e.Err)
+// ExportableError says that a private key can be taken out of its token, so that having the card proves nothing. A URI with
+// exportable-key=yes takes it, for tests.
+type ExportableError struct{ Card string }
+
+func (e *ExportableError) Error() string {
+	return fmt.Sprintf("the private key on %q can be copied out of it", e.Card)
 }
-
-func (e *RemovedError) Unwrap() error { return e.Err }
-
-// ModuleError says that a PKCS #11 module could not be used, or answered a call with an error.
-type ModuleError struct {
-	Module string // path
-	Call   string // such as C_Sign
-	Err    error
-}
-
-func (e *ModuleError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Module, e.Call, e.Err) }
-func (e *ModuleError) Unwrap() error { return e.Err }
 
 // UnsupportedError says what a token or this build cannot do.
 type UnsupportedError struct{ What string }

@@ -24,7 +24,10 @@ func Modules(uri string) ([]string, error) {
 
 // Find returns the card that Open would open, of those that List showed. It asks for no PIN, so a token that hides its
 // certificates until login is not found here. Errors: URIError, NotFoundError, AmbiguousError.
-func Find(uri string, tokens []Token) (*Found, error) {
+func Find(uri string, tokens []Token) (*Found, error) { return FindWith(uri, tokens, Options{}) }
+
+// FindWith is Find for OpenWith.
+func FindWith(uri string, tokens []Token, o Options) (*Found, error) {
 	u, err := ParseURI(uri)
 	if err != nil {
 		return nil, err
@@ -35,11 +38,11 @@ func Find(uri string, tokens []Token) (*Found, error) {
 			match = append(match, tokens[i])
 		}
 	}
-	t, err := u.choose(match)
+	t, err := u.choose(match, o)
 	if err != nil {
 		return nil, err
 	}
-	found := u.candidates([]Token{*t})
+	found := preferred(u.candidates([]Token{*t}), o)
 	switch len(found) {
 	case 0:
 		return nil, &NotFoundError{URI: u.String(), Reason: "the token shows no such certificate before login"}

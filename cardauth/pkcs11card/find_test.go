@@ -4,11 +4,12 @@ package pkcs11card
 
 import (
 	"crypto/elliptic"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"testing"
 
-	"github.com/miekg/pkcs11"
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 )
 
 // A card is found, with its issuers, before anybody has given its PIN; and wrong PINs show.
@@ -45,7 +46,7 @@ func TestFindWithoutPIN(t *testing.T) {
 
 func TestFindNothing(t *testing.T) {
 	hidden := Token{Label: "h", Present: true, Login: true}
-	ana, rui := Certificate{Label: "ana", URI: "a"}, Certificate{Label: "rui", URI: "b"}
+	ana, rui := Certificate{Certificate: &x509.Certificate{}, Label: "ana", URI: "a"}, Certificate{Certificate: &x509.Certificate{}, Label: "rui", URI: "b"}
 	for uri, tokens := range map[string][]Token{"pkcs11:token=x": {hidden}, "pkcs11:token=h": {hidden}, "pkcs11:": nil} {
 		var missing *NotFoundError
 		if f, err := Find(uri, tokens); f != nil || !errors.As(err, &missing) {
@@ -69,10 +70,10 @@ func TestFindNothing(t *testing.T) {
 }
 
 func TestPINTries(t *testing.T) {
-	for flags, want := range map[uint]PINTries{0: PINUntouched, pkcs11.CKF_USER_PIN_COUNT_LOW: PINLow,
-		pkcs11.CKF_USER_PIN_COUNT_LOW | pkcs11.CKF_USER_PIN_FINAL_TRY:                              PINFinal,
-		pkcs11.CKF_USER_PIN_COUNT_LOW | pkcs11.CKF_USER_PIN_FINAL_TRY | pkcs11.CKF_USER_PIN_LOCKED: PINLocked,
-		pkcs11.CKF_SO_PIN_LOCKED: PINUntouched} {
+	for flags, want := range map[uint64]PINTries{0: PINUntouched, cryptoki.FlagPINCountLow: PINLow,
+		cryptoki.FlagPINCountLow | cryptoki.FlagPINFinalTry:                          PINFinal,
+		cryptoki.FlagPINCountLow | cryptoki.FlagPINFinalTry | cryptoki.FlagPINLocked: PINLocked,
+		0x400000: PINUntouched} {
 		if got := pinTries(flags); got != want {
 			t.Errorf("%x: %q, want %q", flags, got, want)
 		}

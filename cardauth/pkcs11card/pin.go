@@ -1,125 +1,125 @@
-//go:build cgo
-
 package pkcs11card
 
 import (
 	"context"
-	"errors"
-
-	"github.com/miekg/pkcs11"
 
 	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 )
 
 const maxAsks = 3
 
-// errFinalUnseen: the PIN was given by somebody who was not told that a wrong one locks the card.
-var errFinalUnseen = errors.New("pkcs11card: the card came to its last try meanwhile")
-
-type pinState struct{ final, locked, pad bool }
-
-func (c *card) tokenPINState(p *pkcs11.Ctx) (pinState, error) {
-	info, err := p.GetTokenInfo(c.slot)
-	if err != nil {
-		return pinState{}, &RemovedError{c.token.Label, err}
-	}
-	return pinState{
-		final:  info.Flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0,
-		locked: info.Flags&pkcs11.CKF_USER_PIN_LOCKED != 0,
-		pad:    info.Flags&pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH != 0,
-	}, nil
-}
-
-func (c *card) pinError(s pinState) error {
-	e := &cardauth.PINError{Card: c.token.Label, Tries: -1, Final: s.final, Locked: s.locked}
-	switch {
-	case s.locked:
+func (h *holder) pinError(t PINTries) error {
+	e := &cardauth.PINError{Card: h.token.Label, Tries: -1, Final: t == PINFinal, Locked: t == PINLocked}
+	switch t {
+	case PINLocked:
 		e.Tries = 0
-	case s.final:
+	case PINFinal:
 		e.Tries = 1
 	}
 	return e
 }
 
-// withPIN asks for the PIN and hands it to try, again only after the person has been told that it was wrong. Where the
-// reader has a pad of its own nobody is asked here and there is one try.
-func (c *card) withPIN(ctx context.Context, try func(p *pkcs11.Ctx, pin string) ([]byte, error)) ([]byte, error) {
-	r := cardauth.PINRequest{Card: c.token.Label}
+// withPIN asks for the PIN and hands it to try, which wipes it; again only after the person has been told that it was wrong. Where
+// the reader has a pad of its own nobody is asked here and there is one try.
+func (h *holder) withPIN(ctx context.Context, try func(pin []byte) error) error {
+	r := cardauth.PINRequest{Card: h.token.Label}
 	for range maxAsks {
-		state, err := call(ctx, c.m, c.pinState)
+		slot, err := h.present(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if state.locked {
-			return nil, c.pinError(state)
+		state, pad := pinTries(slot.TokenFlags), slot.TokenFlags&cryptoki.FlagProtectedPath != 0
+		if state == PINLocked {
+			return h.pinError(state)
 		}
-		r.Final, r.Tries = state.final, -1
-		if state.final {
+		r.Final, r.Tries = state == PINFinal, -1
+		if r.Final {
 			r.Tries = 1
 		}
 		var pin string
-		if !state.pad {
-			if pin, err = c.prompt(ctx, r); err != nil {
-				return nil, err
-			}
+		if pad {
+			h.notify(NoticePad)
+		} else if pin, err = h.ask(ctx, r); err != nil {
+			return err
 		}
-		v, err := call(ctx, c.m, func(p *pkcs11.Ctx) ([]byte, error) {
-			now, err := c.pinState(p)
-			if err != nil {
-				return nil, err
-			}
-			if now.final && !r.Final && !now.pad {
-				return nil, errFinalUnseen
-			}
-			return try(p, pin)
-		})
+		// Somebody else may have spent a try meanwhile, and this PIN was given by one who was not told that it is the last.
+		if slot, err = h.present(ctx); err != nil {
+			return err
+		}
+		if pinTries(slot.TokenFlags) == PINFinal && !r.Final && !pad {
+			r.Wrong = false
+			continue
+		}
+		err = try([]byte(pin))
 		switch {
-		case errors.Is(err, errFinalUnseen):
-		case hasCode(err, pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE):
-			r.Wrong = true
-		case hasCode(err, pkcs11.CKR_PIN_LOCKED):
-			// Modules say this of an empty reader as well.
-			if _, err := call(ctx, c.m, c.pinState); err != nil {
-				return nil, err
-			}
-			return nil, c.pinError(pinState{locked: true})
+		case wrongPIN(err):
+			r.Wrong, h.refused = true, true
+		case cryptoki.Has(err, cryptoki.PINLocked):
+			return h.locked(ctx)
+		case cryptoki.Has(err, cryptoki.FunctionCanceled, cryptoki.FunctionRejected):
+			return &CancelledError{h.token.Label}
 		default:
-			return v, err
+			return err
 		}
-		if state.pad {
+		if pad {
 			break
 		}
 	}
-	state, err := call(ctx, c.m, c.pinState)
+	slot, err := h.present(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return nil, c.pinError(state)
+	return h.pinError(pinTries(slot.TokenFlags))
 }
 
-// promptOrURI is the prompt that gives the URI's PIN, if there is one, in the place of p.
-func (c *card) promptOrURI(p cardauth.Prompt) cardauth.Prompt {
-	return func(ctx context.Context, r cardauth.PINRequest) (string, error) {
-		pin, given, err := c.uri.pin()
-		switch {
-		case err != nil:
-			return "", err
-		case given && (r.Wrong || r.Final):
-			return "", c.pinError(pinState{final: r.Final})
-		case given:
-			return pin, nil
-		case p == nil:
-			return "", &UnsupportedError{"a PIN is wanted and nobody is there to be asked"}
+func wrongPIN(err error) bool {
+	return cryptoki.Has(err, cryptoki.PINIncorrect, cryptoki.PINInvalid, cryptoki.PINLenRange)
+}
+
+// refusedPIN reports whether a login within a signature has failed, so that the signature is begun and not ended.
+func refusedPIN(err error) bool {
+	return wrongPIN(err) || cryptoki.Has(err, cryptoki.PINLocked, cryptoki.FunctionCanceled, cryptoki.FunctionRejected)
+}
+
+// locked is what CKR_PIN_LOCKED means: modules say that of an empty reader as well.
+func (h *holder) locked(ctx context.Context) error {
+	if _, err := h.present(ctx); err != nil {
+		return err
+	}
+	return h.pinError(PINLocked)
+}
+
+// ask asks the person, or the URI in their place.
+func (h *holder) ask(ctx context.Context, r cardauth.PINRequest) (string, error) {
+	if h.token.Profile.CAN {
+		// Of the card with this habit only a contactless one wants a login, and what it wants is not the PIN.
+		r.CAN = true
+		if h.prompt == nil {
+			return "", &UnsupportedError{"the number on the card is wanted and nobody is there to be asked"}
 		}
-		return p(ctx, r)
+		return h.prompt(ctx, r)
 	}
+	pin, given, err := h.uri.pin()
+	switch {
+	case err != nil:
+		return "", err
+	case given && (r.Wrong || h.refused || r.Final && !h.uri.LastTry):
+		state := PINUntouched
+		if r.Final {
+			state = PINFinal
+		}
+		return "", h.pinError(state)
+	case given:
+		return pin, nil
+	case h.prompt == nil:
+		return "", &UnsupportedError{"a PIN is wanted and nobody is there to be asked"}
+	}
+	return h.prompt(ctx, r)
 }
 
-// login logs in; that somebody else in the process already has is no error.
-func (c *card) login(p *pkcs11.Ctx, user uint, pin string) error {
-	err := p.Login(c.session, user, pin)
-	if hasCode(err, pkcs11.CKR_USER_ALREADY_LOGGED_IN) {
-		return nil
+func (h *holder) notify(n Notice) {
+	if h.options.Notify != nil {
+		h.options.Notify(h.token.Label, n)
 	}
-	return c.m.failed("C_Login", err)
 }

@@ -16,9 +16,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/miekg/pkcs11"
 
 	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 	"sinete/internal/trialpki"
 	"sinete/wire"
 )
@@ -73,86 +73,21 @@ func TestPINFromURI(t *testing.T) {
 	}
 }
 
-// tries is a card that takes no PIN but the right one and says what its chip would say.
-type tries struct {
-	left   int
-	given  []string
-	shown  []cardauth.PINRequest
-	answer func(n int) string
-	pad    bool
-	before func(n int) // called before the n-th PIN is handed over
-}
-
-func (s *tries) run(t *testing.T) error {
-	t.Helper()
-	m, err := load(softhsm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &card{m: m, token: Token{Label: "chip"}}
-	c.pinState = func(*pkcs11.Ctx) (pinState, error) {
-		return pinState{final: s.left == 1, locked: s.left == 0, pad: s.pad}, nil
-	}
-	c.prompt = func(_ context.Context, r cardauth.PINRequest) (string, error) {
-		s.shown = append(s.shown, r)
-		pin := s.answer(len(s.shown))
-		if s.before != nil {
-			s.before(len(s.shown))
-		}
-		return pin, nil
-	}
-	_, err = c.withPIN(t.Context(), func(_ *pkcs11.Ctx, pin string) ([]byte, error) {
-		s.given = append(s.given, pin)
-		if pin == userPIN {
-			s.left = 3
-			return nil, nil
-		}
-		if s.left--; s.left == 0 {
-			return nil, c.m.failed("C_Login", pkcs11.Error(pkcs11.CKR_PIN_LOCKED))
-		}
-		return nil, c.m.failed("C_Login", pkcs11.Error(pkcs11.CKR_PIN_INCORRECT))
-	})
-	return err
-}
-
-func TestTriesLeft(t *testing.T) {
-	wrong := func(int) string { return "0" }
-	var e *cardauth.PINError
-
-	s := &tries{left: 3, answer: wrong}
-	if err := s.run(t); !errors.As(err, &e) || !e.Locked {
-		t.Errorf("wrong to the end: %v", err)
-	}
-	if !s.shown[2].Final || s.shown[2].Tries != 1 || s.shown[1].Final {
-		t.Errorf("shown %+v", s.shown)
-	}
-
-	s = &tries{left: 0, answer: wrong}
-	if err := s.run(t); !errors.As(err, &e) || !e.Locked || len(s.shown) > 0 {
-		t.Errorf("a locked card: %v, asked %d times", err, len(s.shown))
-	}
-
-	// Another program spends the tries while this person types: the PIN that was given in ignorance is not used.
-	s = &tries{left: 3}
-	s.answer = func(n int) string { return []string{"0", userPIN}[n-1] }
-	s.before = func(n int) { s.left = 1 }
-	if err := s.run(t); err != nil || !slices.Equal(s.given, []string{userPIN}) || !s.shown[1].Final || s.shown[1].Wrong {
-		t.Errorf("got %v, gave %q, shown %+v", err, s.given, s.shown)
-	}
-
-	s = &tries{left: 3, answer: wrong, pad: true}
-	if err := s.run(t); !errors.As(err, &e) || len(s.given) != 1 || s.given[0] != "" || len(s.shown) > 0 {
-		t.Errorf("a pad: %v, gave %q, asked %d times", err, s.given, len(s.shown))
-	}
-}
-
 func TestURIsPINNeverLocks(t *testing.T) {
-	c := &card{uri: URI{PIN: ptr("1")}, token: Token{Label: "chip"}}
+	h := &holder{uri: URI{PIN: ptr("1")}, token: Token{Label: "chip"}, prompt: right}
 	var e *cardauth.PINError
 	for _, r := range []cardauth.PINRequest{{Final: true}, {Wrong: true}} {
-		if pin, err := c.promptOrURI(right)(t.Context(), r); !errors.As(err, &e) || pin != "" {
+		if pin, err := h.ask(t.Context(), r); !errors.As(err, &e) || pin != "" {
 			t.Errorf("%+v: %q, %v", r, pin, err)
 		}
+	}
+	h.uri.LastTry = true
+	if pin, err := h.ask(t.Context(), cardauth.PINRequest{Final: true}); err != nil || pin != "1" {
+		t.Errorf("with leave to: %q, %v", pin, err)
+	}
+	h.refused = true
+	if pin, err := h.ask(t.Context(), cardauth.PINRequest{}); !errors.As(err, &e) || pin != "" {
+		t.Errorf("once it was refused: %q, %v", pin, err)
 	}
 }
 
@@ -281,10 +216,10 @@ func TestList(t *testing.T) {
 }
 
 func TestAlwaysAuthenticate(t *testing.T) {
-	u := fill(t, "always", StoreRequest{}, pkcs11.NewAttribute(pkcs11.CKA_ALWAYS_AUTHENTICATE, true))
+	u := fill(t, "always", StoreRequest{}, cryptoki.Bool(cryptoki.AttrAlwaysAuthenticate, true))
 	p := &pins{answers: []string{userPIN}}
 	c := open(t, u, p.prompt)
-	if !c.always {
+	if !c.PINEachTime() {
 		t.Fatal("not seen that the key wants the PIN each time")
 	}
 	p.answers = []string{userPIN, "0000", userPIN}
@@ -306,41 +241,37 @@ func TestAlwaysAuthenticate(t *testing.T) {
 	}
 }
 
-// behind does something to the module behind the cards' backs.
-func behind(t *testing.T, c *card, f func(p *pkcs11.Ctx) error) {
+// behind ends all sessions on the card's token behind its back.
+func behind(t *testing.T, c *card) {
 	t.Helper()
-	if _, err := call(t.Context(), c.m, func(p *pkcs11.Ctx) (struct{}, error) { return struct{}{}, f(p) }); err != nil {
+	if err := c.session.close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestRecovery(t *testing.T) {
 	fill(t, "recovery", StoreRequest{})
-	a, b := open(t, uri("recovery"), right), open(t, uri("recovery"), nil)
-	old := a.session
-	behind(t, a, func(p *pkcs11.Ctx) error { return p.CloseSession(a.session) })
+	p := &pins{answers: []string{userPIN}}
+	a, b := open(t, uri("recovery"), right), open(t, uri("recovery"), p.prompt)
+	behind(t, a)
 	seals(t, a)
-	if a.session == old {
-		t.Error("no fresh session")
-	}
 	seals(t, b)
-
-	behind(t, a, func(p *pkcs11.Ctx) error { return p.CloseAllSessions(a.slot) })
-	var removed *RemovedError
-	for range 2 {
-		if _, err := a.SealRoot(t.Context(), wire.SealInput{}); !errors.As(err, &removed) || removed.Card != "recovery" {
-			t.Errorf("after logout: %v", err)
-		}
-		if nf := new(NotFoundError); errors.As(removed, &nf) {
-			t.Errorf("looked for the key of a token that is logged out: %v", removed)
-		}
+	if len(p.shown) > 0 {
+		t.Errorf("asked for the PIN of a token that is logged in: %+v", p.shown)
 	}
-	c := open(t, uri("recovery"), right)
-	seals(t, b) // the token is logged in again
+
+	behind(t, a)
+	behind(t, b)
+	seals(t, b)
+	if len(p.shown) != 1 {
+		t.Errorf("after logout: asked %d times", len(p.shown))
+	}
+	seals(t, a) // the token is logged in again
 
 	fill(t, "recovery", StoreRequest{})
-	behind(t, c, func(p *pkcs11.Ctx) error { return p.CloseSession(c.session) })
-	if _, err := c.SealRoot(t.Context(), wire.SealInput{}); !errors.As(err, &removed) {
+	behind(t, b)
+	var absent *cardauth.AbsentError
+	if _, err := b.SealRoot(t.Context(), wire.SealInput{}); !errors.As(err, &absent) || !absent.Other || len(p.shown) != 1 {
 		t.Errorf("with another card in its place: %v", err)
 	}
 }
@@ -356,13 +287,10 @@ func TestRenewalOnTheToken(t *testing.T) {
 	seals(t, first)
 	count := func(when string) {
 		t.Helper()
-		behind(t, first, func(p *pkcs11.Ctx) error {
-			all, err := first.m.find(p, first.session)
-			if len(all) != 6 { // key pair, certificate, three authorities
-				t.Errorf("%d objects on the token %s", len(all), when)
-			}
-			return err
-		})
+		all, err := first.session.find(t.Context(), nil)
+		if err != nil || len(all) != 6 { // key pair, certificate, three authorities
+			t.Errorf("%d objects on the token %s, %v", len(all), when, err)
+		}
 	}
 	count("after a failure")
 	if again := fill(t, "renewal", StoreRequest{}); again != u {
@@ -374,36 +302,6 @@ func TestRenewalOnTheToken(t *testing.T) {
 		t.Error("the same key, or another identity")
 	}
 	count("after renewal")
-}
-
-// A module that sits in a dialog of its own holds up nobody who stops waiting.
-func TestBusyModule(t *testing.T) {
-	fill(t, "busy", StoreRequest{})
-	c := open(t, uri("busy"), right)
-	release := make(chan struct{})
-	in := make(chan struct{})
-	done := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		_, err := call(ctx, c.m, func(*pkcs11.Ctx) (struct{}, error) {
-			close(in)
-			<-release
-			return struct{}{}, nil
-		})
-		done <- err
-	}()
-	<-in
-	waiting, stop := context.WithTimeout(t.Context(), 1)
-	defer stop()
-	if _, err := c.SealRoot(waiting, wire.SealInput{}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("waiting for its turn: %v", err)
-	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("within the call: %v", err)
-	}
-	close(release)
-	seals(t, c)
 }
 
 func TestEncodeECDSA(t *testing.T) {

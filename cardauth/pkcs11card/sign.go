@@ -1,5 +1,3 @@
-//go:build cgo
-
 package pkcs11card
 
 import (
@@ -11,144 +9,206 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"time"
 
-	"github.com/miekg/pkcs11"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 	"sinete/cardauth/seal"
 	"sinete/wire"
 )
 
+// afterFunc is time.AfterFunc; tests put their own.
+var afterFunc = time.AfterFunc
+
+// noticeable is how long a signature takes before the person is told that the card is waited for.
+const noticeable = time.Second
+
 // digestInfo is what stands before a SHA-256 in the DigestInfo of RFC 8017 section 9.2.
 var digestInfo = []byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}
 
-// choose is the best mechanism on the list for a key whose default scheme is s, and the scheme that it makes. One that takes the
+// mechanism is the best on the list for a key whose default scheme is s, and the scheme that it makes. One that takes the
 // message stands before one that takes a DigestInfo, since some cards hash by themselves or not at all; PSS stands last, for
 // tokens that have given up PKCS #1 v1.5.
-func choose(list []*pkcs11.Mechanism, s wire.Scheme) (uint, wire.Scheme, bool) {
+func mechanism(list []uint64, s wire.Scheme) (uint64, wire.Scheme, bool) {
 	type choice struct {
-		mechanism uint
+		mechanism uint64
 		scheme    wire.Scheme
 	}
-	wanted := []choice{{pkcs11.CKM_ECDSA, s}}
+	wanted := []choice{{cryptoki.MechECDSA, s}}
 	if s == wire.SchemeRSAPKCS1 {
-		wanted = []choice{{pkcs11.CKM_SHA256_RSA_PKCS, s}, {pkcs11.CKM_RSA_PKCS, s},
-			{pkcs11.CKM_SHA256_RSA_PKCS_PSS, wire.SchemeRSAPSS}, {pkcs11.CKM_RSA_PKCS_PSS, wire.SchemeRSAPSS}}
+		wanted = []choice{{cryptoki.MechSHA256RSA, s}, {cryptoki.MechRSAPKCS, s},
+			{cryptoki.MechSHA256RSAPSS, wire.SchemeRSAPSS}, {cryptoki.MechRSAPSS, wire.SchemeRSAPSS}}
 	}
 	for _, w := range wanted {
-		if slices.ContainsFunc(list, func(m *pkcs11.Mechanism) bool { return m.Mechanism == w.mechanism }) {
+		if slices.Contains(list, w.mechanism) {
 			return w.mechanism, w.scheme, true
 		}
 	}
 	return 0, 0, false
 }
 
+// mechanisms are those of the token.
+func (h *holder) mechanisms(ctx context.Context) ([]uint64, error) {
+	a, _, err := h.m.Do(ctx, h.session.life, &cryptoki.Request{Op: cryptoki.OpMechanisms, Slot: h.slot})
+	if err != nil {
+		return nil, err
+	}
+	return a.Numbers, nil
+}
+
 // chooseMechanism sets the card's mechanism and scheme.
-func (c *card) chooseMechanism(p *pkcs11.Ctx) error {
+func (c *card) chooseMechanism(ctx context.Context) error {
 	s, err := seal.DefaultScheme(c.cert.PublicKey)
 	if err != nil {
 		return err
 	}
-	list, err := p.GetMechanismList(c.slot)
+	list, err := c.mechanisms(ctx)
 	if err != nil {
-		return c.m.failed("C_GetMechanismList", err)
+		return err
 	}
 	var ok bool
-	if c.mech, c.scheme, ok = choose(list, s); !ok {
+	if c.mech, c.scheme, ok = mechanism(list, s); !ok {
 		return &UnsupportedError{fmt.Sprintf("the token %q has no mechanism for %v", c.token.Label, s)}
 	}
 	return nil
 }
 
-// SealRoot signs in.Append(nil) on the token and verifies the signature. A key that wants the PIN at each signature asks for it,
-// one signature at a time. Errors besides those of cardauth.Card: RemovedError, ModuleError, cardauth.PINError, or
-// what the prompt returned.
+// SealRoot signs in.Append(nil) on the token, one signature at a time, and verifies the signature. It asks for the PIN where the
+// key wants it at each signature, and where the login was lost with the card, the module or idleness.
+//
+// Errors besides those of cardauth.Card: cardauth.AbsentError, cardauth.PINError, CancelledError, ModuleError, or what the
+// prompt returned.
 func (c *card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(c.ending, stop)()
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, c.ended(ctx.Err())
+	}
+	if c.closed.Load() {
+		return nil, cardauth.ErrClosed
+	}
 	message := in.Append(nil)
-	sig, err := c.sealMessage(ctx, message)
+	sig, err := c.persevere(ctx, message)
 	if err != nil {
-		return nil, err
+		return nil, c.ended(err)
+	}
+	if c.idle != nil {
+		c.idle.Reset(c.options.Idle)
 	}
 	if err := seal.VerifySignature(c.cert.PublicKey, c.scheme, message, sig); err != nil {
-		return nil, c.m.failed("C_Sign", fmt.Errorf("a signature that does not verify: %w", err))
+		return nil, &ModuleError{Module: c.m.Path(), Call: cryptoki.OpSign.String(), Err: fmt.Errorf("a signature that does not verify: %w", err)}
 	}
 	return sig, nil
 }
 
-func (c *card) sealMessage(ctx context.Context, message []byte) ([]byte, error) {
-	if !c.always {
-		return call(ctx, c.m, func(p *pkcs11.Ctx) ([]byte, error) { return c.signOrReconnect(p, message, "") })
+// ended is err, or what it means where Close broke in.
+func (c *card) ended(err error) error {
+	if c.closed.Load() && errors.Is(err, context.Canceled) {
+		return cardauth.ErrClosed
 	}
-	select {
-	case c.asking <- struct{}{}:
-		defer func() { <-c.asking }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if c.closed.Load() {
-		return nil, cardauth.ErrClosed
-	}
-	return c.withPIN(ctx, func(p *pkcs11.Ctx, pin string) ([]byte, error) { return c.signOrReconnect(p, message, pin) })
+	return err
 }
 
-// signOrReconnect tries once more from a fresh session where the old one, or its login, was lost.
-func (c *card) signOrReconnect(p *pkcs11.Ctx, message []byte, pin string) ([]byte, error) {
-	if c.closed.Load() {
-		return nil, cardauth.ErrClosed
-	}
-	sig, err := c.sign(p, message, pin)
-	if !gone(err) {
+// persevere tries once more, from a fresh session or a fresh child, after what that helps against.
+func (c *card) persevere(ctx context.Context, message []byte) ([]byte, error) {
+	sig, err := c.attempt(ctx, message)
+	switch {
+	case lost(err):
+		err = c.drop(ctx)
+	case broken(err):
+		c.session = nil
+		err = c.m.Restart(ctx, c.life)
+	default:
 		return sig, err
 	}
-	if err := c.reconnect(p); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if sig, err = c.sign(p, message, pin); gone(err) {
-		return nil, &RemovedError{c.token.Label, err}
+	if sig, err = c.attempt(ctx, message); lost(err) {
+		if _, gone := c.present(ctx); gone != nil {
+			return nil, gone
+		}
 	}
 	return sig, err
 }
 
-// sign makes the calls of one signature, between which nothing may come.
-func (c *card) sign(p *pkcs11.Ctx, message []byte, pin string) ([]byte, error) {
+// attempt signs once, in the session that is there or a fresh one.
+func (c *card) attempt(ctx context.Context, message []byte) (sig []byte, err error) {
+	if c.session == nil {
+		if err := c.resume(ctx); err != nil {
+			return nil, errors.Join(err, c.drop(context.WithoutCancel(ctx)))
+		}
+	}
+	if c.always {
+		err = c.withPIN(ctx, func(pin []byte) (err error) {
+			if sig, err = c.sign(ctx, message, pin); refusedPIN(err) {
+				err = errors.Join(err, c.renew(ctx)) // the session would stay in its unfinished signature
+			}
+			return err
+		})
+		return sig, err
+	}
+	if c.token.Profile.Dialog {
+		c.notify(NoticeDialog)
+	}
+	sig, err = c.sign(ctx, message, nil)
+	switch {
+	case cryptoki.Has(err, cryptoki.PINLocked):
+		return nil, c.locked(ctx)
+	case cryptoki.Has(err, cryptoki.FunctionCanceled, cryptoki.FunctionRejected):
+		return nil, &CancelledError{c.token.Label}
+	case cryptoki.Has(err, cryptoki.PINIncorrect):
+		return nil, c.pinError(PINUntouched)
+	}
+	return sig, err
+}
+
+// renew replaces the session by a fresh one that shares its login.
+func (c *card) renew(ctx context.Context) error {
+	old := c.session
+	s, err := openSession(ctx, c.m, c.slot, c.write)
+	if err != nil {
+		return err
+	}
+	c.session, c.life = s, s.life
+	return errors.Join(c.findKey(ctx), old.close(ctx))
+}
+
+// sign makes the calls of one signature.
+func (c *card) sign(ctx context.Context, message, pin []byte) ([]byte, error) {
 	input := message
-	if c.mech != pkcs11.CKM_SHA256_RSA_PKCS && c.mech != pkcs11.CKM_SHA256_RSA_PKCS_PSS {
+	if c.mech != cryptoki.MechSHA256RSA && c.mech != cryptoki.MechSHA256RSAPSS {
 		h := seal.SignOptions(c.scheme).HashFunc().New()
 		h.Write(message)
 		input = h.Sum(nil)
 	}
-	if c.mech == pkcs11.CKM_RSA_PKCS {
+	if c.mech == cryptoki.MechRSAPKCS {
 		input = slices.Concat(digestInfo, input)
 	}
-	var parameters any
-	if c.scheme == wire.SchemeRSAPSS {
-		const saltLength = 32 // of rsa_pss_rsae_sha256: as long as the hash
-		parameters = pkcs11.NewPSSParams(pkcs11.CKM_SHA256, pkcs11.CKG_MGF1_SHA256, saltLength)
+	if c.options.Notify != nil {
+		defer afterFunc(noticeable, func() { c.notify(NoticeWaiting) }).Stop()
 	}
-	if err := p.SignInit(c.session, []*pkcs11.Mechanism{pkcs11.NewMechanism(c.mech, parameters)}, c.key); err != nil {
-		return nil, c.m.failed("C_SignInit", err)
-	}
-	if c.always {
-		if err := c.login(p, pkcs11.CKU_CONTEXT_SPECIFIC, pin); err != nil {
-			// The session would stay in its unfinished signature. What the login said is what matters.
-			if rerr := c.reconnect(p); rerr != nil {
-				return nil, errors.Join(err, rerr)
-			}
-			return nil, err
-		}
-	}
-	raw, err := p.Sign(c.session, input)
+	a, err := c.session.do(ctx, &cryptoki.Request{Op: cryptoki.OpSign, Object: c.key, Mechanism: c.mech, PSS: c.scheme == wire.SchemeRSAPSS,
+		Data: input, Context: c.always, PIN: pin})
 	if err != nil {
-		return nil, c.m.failed("C_Sign", err)
+		return nil, err
 	}
 	pub, ok := c.cert.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
-		return raw, nil
+		return a.Data, nil
 	}
-	sig, err := encodeECDSA(raw, (pub.Params().BitSize+7)/8)
-	return sig, c.m.failed("C_Sign", err)
+	sig, err := encodeECDSA(a.Data, (pub.Params().BitSize+7)/8)
+	if err != nil {
+		return nil, &ModuleError{Module: c.m.Path(), Call: cryptoki.OpSign.String(), Err: err}
+	}
+	return sig, nil
 }
 
 // encodeECDSA turns r and s of n bytes each into the ASN.1 that X.509 and TLS have.

@@ -10,11 +10,11 @@ import (
 	"os"
 	"testing"
 
-	"github.com/miekg/pkcs11"
 	"go.uber.org/goleak"
 
 	"sinete/cardauth"
 	"sinete/cardauth/cardtest"
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 	"sinete/internal/trialpki"
 	"sinete/wire"
 )
@@ -27,6 +27,7 @@ var softhsm string
 var world *trialpki.World
 
 func TestMain(m *testing.M) {
+	ChildMain()
 	path, remove, err := cardtest.SoftHSM(userPIN, "rsa2048", "rsa3072", "p256", "p384", "imported", "pin", "shared", "ambiguous",
 		"empty", "found", "binding", "always", "recovery", "renewal", "busy", "twin one", "twin two")
 	if err == nil {
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	softhsm = path
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("sinete/cardauth/pkcs11card.(*module).serve"), goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		remove()
 		os.Exit(code)
 	}))
@@ -77,7 +78,7 @@ func issueTo(p trialpki.Person) func(crypto.PublicKey) ([][]byte, error) {
 }
 
 // fill puts a P-256 card on the token unless r says another kind.
-func fill(t *testing.T, token string, r StoreRequest, extra ...*pkcs11.Attribute) string {
+func fill(t *testing.T, token string, r StoreRequest, extra ...cryptoki.Attribute) string {
 	t.Helper()
 	if r.Curve == nil && r.RSABits == 0 {
 		r.Curve = elliptic.P256()
@@ -143,12 +144,11 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// A token that hashes nothing itself is given the DigestInfo.
 // Both mechanisms of PSS, with both sizes of key, as a token without PKCS #1 v1.5 would have them.
 func TestSuiteWithPSS(t *testing.T) {
 	for token, bits := range map[string]int{"rsa2048": 2048, "rsa3072": 3072} {
-		for _, mechanism := range []uint{pkcs11.CKM_SHA256_RSA_PKCS_PSS, pkcs11.CKM_RSA_PKCS_PSS} {
-			t.Run(fmt.Sprintf("%s/%#x", token, mechanism), func(t *testing.T) {
+		for _, mech := range []uint64{cryptoki.MechSHA256RSAPSS, cryptoki.MechRSAPSS} {
+			t.Run(fmt.Sprintf("%s/%#x", token, mech), func(t *testing.T) {
 				u := fill(t, token, StoreRequest{RSABits: bits})
 				cardtest.Run(t, func(t *testing.T) cardauth.Card {
 					opened, err := Open(t.Context(), u, right)
@@ -157,7 +157,7 @@ func TestSuiteWithPSS(t *testing.T) {
 					}
 					c := opened.(*card)
 					var ok bool
-					if c.mech, c.scheme, ok = choose([]*pkcs11.Mechanism{{Mechanism: mechanism}}, c.scheme); !ok || c.scheme != wire.SchemeRSAPSS {
+					if c.mech, c.scheme, ok = mechanism([]uint64{mech}, c.scheme); !ok || c.scheme != wire.SchemeRSAPSS {
 						t.Fatalf("chose %#x, %v", c.mech, c.scheme)
 					}
 					return c
@@ -167,6 +167,7 @@ func TestSuiteWithPSS(t *testing.T) {
 	}
 }
 
+// A token that hashes nothing itself is given the DigestInfo.
 func TestSuiteWithDigestInfo(t *testing.T) {
 	u := fill(t, "rsa2048", StoreRequest{RSABits: 2048})
 	cardtest.Run(t, func(t *testing.T) cardauth.Card {
@@ -174,10 +175,10 @@ func TestSuiteWithDigestInfo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m := c.(*card).mech; m != pkcs11.CKM_SHA256_RSA_PKCS {
+		if m := c.(*card).mech; m != cryptoki.MechSHA256RSA {
 			t.Errorf("chose mechanism %#x", m)
 		}
-		c.(*card).mech = pkcs11.CKM_RSA_PKCS
+		c.(*card).mech = cryptoki.MechRSAPKCS
 		return c
 	})
 }

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package pkcs11card
 
 import (
@@ -16,9 +14,8 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/miekg/pkcs11"
-
 	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 )
 
 // Store makes a key on the one token that the URI names, has it certified and writes key, certificate and issuers to the
@@ -30,7 +27,7 @@ func Store(ctx context.Context, uri string, prompt cardauth.Prompt, r StoreReque
 	return store(ctx, uri, prompt, r, true)
 }
 
-func store(ctx context.Context, uri string, prompt cardauth.Prompt, r StoreRequest, generate bool, extra ...*pkcs11.Attribute) (string, error) {
+func store(ctx context.Context, uri string, prompt cardauth.Prompt, r StoreRequest, generate bool, extra ...cryptoki.Attribute) (string, error) {
 	if r.Label == "" {
 		r.Label = "CITIZEN AUTHENTICATION"
 	}
@@ -41,7 +38,8 @@ func store(ctx context.Context, uri string, prompt cardauth.Prompt, r StoreReque
 	if err != nil {
 		return "", err
 	}
-	tokens, listErr := list(ctx, u.modules(), u.matchesToken)
+	tokens, held, listErr := list(ctx, u.modules(), u.matchesToken)
+	defer held.release()
 	switch {
 	case len(tokens) == 0:
 		return "", withCause(&NotFoundError{URI: u.String(), Reason: "there is no such token"}, listErr)
@@ -52,13 +50,15 @@ func store(ctx context.Context, uri string, prompt cardauth.Prompt, r StoreReque
 		}
 		return "", e
 	}
-	c, err := newCard(ctx, u, &tokens[0], prompt, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+	h, err := hold(u, &tokens[0], prompt, Options{}, true)
 	if err != nil {
 		return "", err
 	}
-	w := &writer{card: c, StoreRequest: r, extra: extra}
-	err = w.store(ctx, generate)
-	if err := errors.Join(err, c.Close()); err != nil {
+	w := &writer{holder: h, StoreRequest: r, extra: extra}
+	if err = h.begin(ctx); err == nil {
+		err = w.store(ctx, generate)
+	}
+	if err := errors.Join(err, h.close()); err != nil {
 		return "", err
 	}
 	return w.token.uri(&Certificate{Label: w.Label + " CERTIFICATE", ID: w.ID}), nil
@@ -66,41 +66,44 @@ func store(ctx context.Context, uri string, prompt cardauth.Prompt, r StoreReque
 
 // writer puts one key with its certificates onto a token.
 type writer struct {
-	*card
+	*holder
 	StoreRequest
-	extra []*pkcs11.Attribute // of the private key
+	extra []cryptoki.Attribute // of the private key
 
-	old, made []pkcs11.ObjectHandle
+	old, made []uint64 // objects
 }
 
 func (w *writer) store(ctx context.Context, generate bool) error {
-	pub, err := call(ctx, w.m, func(p *pkcs11.Ctx) (pub crypto.PublicKey, err error) {
-		if w.old, err = w.m.find(p, w.session, pkcs11.NewAttribute(pkcs11.CKA_ID, w.ID)); err != nil {
-			return nil, err
-		}
-		if generate && w.canGenerate(p) {
-			return w.generate(p)
-		}
-		return w.importKey(p)
-	})
+	old, err := w.session.find(ctx, nil, cryptoki.Bytes(cryptoki.AttrID, w.ID))
+	if err != nil {
+		return err
+	}
+	for _, o := range old {
+		w.old = append(w.old, o.Handle)
+	}
+	var pub crypto.PublicKey
+	if generate && w.canGenerate(ctx) {
+		pub, err = w.generate(ctx)
+	} else {
+		pub, err = w.importKey(ctx)
+	}
 	var certs []*x509.Certificate
 	if err == nil {
 		certs, err = w.certify(pub)
 	}
 	// Even where ctx has ended meanwhile, since half a card is worse than none.
-	_, err = call(context.WithoutCancel(ctx), w.m, func(p *pkcs11.Ctx) (struct{}, error) {
-		if err == nil {
-			err = w.writeChain(p, certs)
-		}
-		doomed := w.old
-		if err != nil {
-			doomed = w.made
-		}
-		for _, o := range doomed {
-			err = errors.Join(err, w.m.failed("C_DestroyObject", p.DestroyObject(w.session, o)))
-		}
-		return struct{}{}, err
-	})
+	ctx = context.WithoutCancel(ctx)
+	if err == nil {
+		err = w.writeChain(ctx, certs)
+	}
+	doomed := w.old
+	if err != nil {
+		doomed = w.made
+	}
+	for _, o := range doomed {
+		_, derr := w.session.do(ctx, &cryptoki.Request{Op: cryptoki.OpDestroy, Object: o})
+		err = errors.Join(err, derr)
+	}
 	return err
 }
 
@@ -123,72 +126,86 @@ func (w *writer) certify(pub crypto.PublicKey) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-func (w *writer) canGenerate(p *pkcs11.Ctx) bool {
-	list, err := p.GetMechanismList(w.slot)
-	return err == nil && slices.ContainsFunc(list, func(m *pkcs11.Mechanism) bool { return m.Mechanism == w.generator() })
+func (w *writer) canGenerate(ctx context.Context) bool {
+	list, err := w.mechanisms(ctx)
+	return err == nil && slices.Contains(list, w.generator())
 }
 
-func (w *writer) generator() uint {
+func (w *writer) generator() uint64 {
 	if w.Curve == nil {
-		return pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN
+		return cryptoki.MechRSAGenerate
 	}
-	return pkcs11.CKM_EC_KEY_PAIR_GEN
+	return cryptoki.MechECGenerate
 }
 
 // common are the attributes that all objects of the card share.
-func (w *writer) common(class uint, label string, more ...*pkcs11.Attribute) []*pkcs11.Attribute {
-	return append([]*pkcs11.Attribute{
-		pkcs11.NewAttribute(pkcs11.CKA_CLASS, class),
-		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
-		pkcs11.NewAttribute(pkcs11.CKA_ID, w.ID),
-		pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
+func (w *writer) common(class uint64, label string, more ...cryptoki.Attribute) []cryptoki.Attribute {
+	return append([]cryptoki.Attribute{
+		cryptoki.Number(cryptoki.AttrClass, class),
+		cryptoki.Bool(cryptoki.AttrToken, true),
+		cryptoki.Bytes(cryptoki.AttrID, w.ID),
+		cryptoki.Bytes(cryptoki.AttrLabel, []byte(label)),
 	}, more...)
 }
 
-func (w *writer) private(more ...*pkcs11.Attribute) []*pkcs11.Attribute {
-	a := w.common(pkcs11.CKO_PRIVATE_KEY, w.Label+" KEY",
-		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, true),
-		pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true),
-		pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, false),
-		pkcs11.NewAttribute(pkcs11.CKA_SIGN, true))
+func (w *writer) private(more ...cryptoki.Attribute) []cryptoki.Attribute {
+	a := w.common(cryptoki.ClassPrivateKey, w.Label+" KEY",
+		cryptoki.Bool(cryptoki.AttrPrivate, true),
+		cryptoki.Bool(cryptoki.AttrSensitive, true),
+		cryptoki.Bool(cryptoki.AttrExtractable, false),
+		cryptoki.Bool(cryptoki.AttrSign, true))
+	for _, e := range w.extra {
+		a = slices.DeleteFunc(a, func(o cryptoki.Attribute) bool { return o.Type == e.Type })
+	}
 	return slices.Concat(a, w.extra, more)
 }
 
-func (w *writer) public(more ...*pkcs11.Attribute) []*pkcs11.Attribute {
-	a := w.common(pkcs11.CKO_PUBLIC_KEY, w.Label+" KEY", pkcs11.NewAttribute(pkcs11.CKA_VERIFY, true))
+func (w *writer) public(more ...cryptoki.Attribute) []cryptoki.Attribute {
+	a := w.common(cryptoki.ClassPublicKey, w.Label+" KEY", cryptoki.Bool(cryptoki.AttrVerify, true))
 	return append(a, more...)
 }
 
 var exponent = []byte{1, 0, 1}
 
-func (w *writer) generate(p *pkcs11.Ctx) (crypto.PublicKey, error) {
-	var kind []*pkcs11.Attribute
+func (w *writer) generate(ctx context.Context) (crypto.PublicKey, error) {
+	var kind []cryptoki.Attribute
 	if w.Curve == nil {
-		kind = []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_MODULUS_BITS, w.RSABits), pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, exponent)}
+		kind = []cryptoki.Attribute{cryptoki.Number(cryptoki.AttrModulusBits, uint64(w.RSABits)), cryptoki.Bytes(cryptoki.AttrPublicExponent, exponent)}
 	} else {
 		params, err := curveParams(w.Curve)
 		if err != nil {
 			return nil, err
 		}
-		kind = []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, params)}
+		kind = []cryptoki.Attribute{cryptoki.Bytes(cryptoki.AttrECParams, params)}
 	}
-	pub, priv, err := p.GenerateKeyPair(w.session, []*pkcs11.Mechanism{pkcs11.NewMechanism(w.generator(), nil)}, w.public(kind...), w.private())
+	a, err := w.session.do(ctx, &cryptoki.Request{Op: cryptoki.OpGenerate, Mechanism: w.generator(), Template: w.public(kind...), Private: w.private()})
 	if err != nil {
-		return nil, w.m.failed("C_GenerateKeyPair", err)
+		return nil, err
 	}
-	w.made = append(w.made, pub, priv)
-	return w.readPublic(p, pub)
+	for _, o := range a.Objects {
+		w.made = append(w.made, o.Handle)
+	}
+	made, err := w.session.find(ctx, []uint64{cryptoki.AttrModulus, cryptoki.AttrECPoint},
+		cryptoki.Number(cryptoki.AttrClass, cryptoki.ClassPublicKey), cryptoki.Bytes(cryptoki.AttrID, w.ID))
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(made, func(o cryptoki.Object) bool { return slices.Contains(w.made, o.Handle) })
+	if i < 0 {
+		return nil, &UnsupportedError{"the token does not show the key that it made"}
+	}
+	return w.readPublic(&made[i])
 }
 
-func (w *writer) readPublic(p *pkcs11.Ctx, o pkcs11.ObjectHandle) (crypto.PublicKey, error) {
+func (w *writer) readPublic(o *cryptoki.Object) (crypto.PublicKey, error) {
 	if w.Curve == nil {
-		n, ok := attribute(p, w.session, o, pkcs11.CKA_MODULUS)
+		n, ok := o.Get(cryptoki.AttrModulus)
 		if !ok {
 			return nil, &UnsupportedError{"the token does not show the key that it made"}
 		}
 		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537}, nil
 	}
-	v, ok := attribute(p, w.session, o, pkcs11.CKA_EC_POINT)
+	v, ok := o.Get(cryptoki.AttrECPoint)
 	if !ok {
 		return nil, &UnsupportedError{"the token does not show the key that it made"}
 	}
@@ -199,27 +216,27 @@ func (w *writer) readPublic(p *pkcs11.Ctx, o pkcs11.ObjectHandle) (crypto.Public
 	return ecdsa.ParseUncompressedPublicKey(w.Curve, point)
 }
 
-func (w *writer) importKey(p *pkcs11.Ctx) (crypto.PublicKey, error) {
+func (w *writer) importKey(ctx context.Context) (crypto.PublicKey, error) {
 	var pub crypto.PublicKey
-	var public, private []*pkcs11.Attribute
+	var public, private []cryptoki.Attribute
 	if w.Curve == nil {
 		k, err := rsa.GenerateKey(rand.Reader, w.RSABits)
 		if err != nil {
 			return nil, err
 		}
 		pub = &k.PublicKey
-		public = []*pkcs11.Attribute{
-			pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_RSA),
-			pkcs11.NewAttribute(pkcs11.CKA_MODULUS, k.N.Bytes()),
-			pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, exponent),
+		public = []cryptoki.Attribute{
+			cryptoki.Number(cryptoki.AttrKeyType, cryptoki.KeyRSA),
+			cryptoki.Bytes(cryptoki.AttrModulus, k.N.Bytes()),
+			cryptoki.Bytes(cryptoki.AttrPublicExponent, exponent),
 		}
 		private = append(slices.Clone(public),
-			pkcs11.NewAttribute(pkcs11.CKA_PRIVATE_EXPONENT, k.D.Bytes()),
-			pkcs11.NewAttribute(pkcs11.CKA_PRIME_1, k.Primes[0].Bytes()),
-			pkcs11.NewAttribute(pkcs11.CKA_PRIME_2, k.Primes[1].Bytes()),
-			pkcs11.NewAttribute(pkcs11.CKA_EXPONENT_1, k.Precomputed.Dp.Bytes()),
-			pkcs11.NewAttribute(pkcs11.CKA_EXPONENT_2, k.Precomputed.Dq.Bytes()),
-			pkcs11.NewAttribute(pkcs11.CKA_COEFFICIENT, k.Precomputed.Qinv.Bytes()))
+			cryptoki.Bytes(cryptoki.AttrPrivateExponent, k.D.Bytes()),
+			cryptoki.Bytes(cryptoki.AttrPrime1, k.Primes[0].Bytes()),
+			cryptoki.Bytes(cryptoki.AttrPrime2, k.Primes[1].Bytes()),
+			cryptoki.Bytes(cryptoki.AttrExponent1, k.Precomputed.Dp.Bytes()),
+			cryptoki.Bytes(cryptoki.AttrExponent2, k.Precomputed.Dq.Bytes()),
+			cryptoki.Bytes(cryptoki.AttrCoefficient, k.Precomputed.Qinv.Bytes()))
 	} else {
 		k, err := ecdsa.GenerateKey(w.Curve, rand.Reader)
 		if err != nil {
@@ -242,32 +259,32 @@ func (w *writer) importKey(p *pkcs11.Ctx) (crypto.PublicKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		kind := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_EC), pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, params)}
-		public = append(slices.Clone(kind), pkcs11.NewAttribute(pkcs11.CKA_EC_POINT, point))
-		private = append(kind, pkcs11.NewAttribute(pkcs11.CKA_VALUE, secret))
+		kind := []cryptoki.Attribute{cryptoki.Number(cryptoki.AttrKeyType, cryptoki.KeyEC), cryptoki.Bytes(cryptoki.AttrECParams, params)}
+		public = append(slices.Clone(kind), cryptoki.Bytes(cryptoki.AttrECPoint, point))
+		private = append(kind, cryptoki.Bytes(cryptoki.AttrValue, secret))
 	}
-	if err := w.create(p, w.private(private...)); err != nil {
+	if err := w.create(ctx, w.private(private...)); err != nil {
 		return nil, err
 	}
-	return pub, w.create(p, w.public(public...))
+	return pub, w.create(ctx, w.public(public...))
 }
 
-func (w *writer) create(p *pkcs11.Ctx, template []*pkcs11.Attribute) error {
-	o, err := p.CreateObject(w.session, template)
+func (w *writer) create(ctx context.Context, template []cryptoki.Attribute) error {
+	a, err := w.session.do(ctx, &cryptoki.Request{Op: cryptoki.OpCreate, Template: template})
 	if err != nil {
-		return w.m.failed("C_CreateObject", err)
+		return err
 	}
-	w.made = append(w.made, o)
+	w.made = append(w.made, a.Handle)
 	return nil
 }
 
 // writeChain writes the certificate, and those above it that are not there yet.
-func (w *writer) writeChain(p *pkcs11.Ctx, certs []*x509.Certificate) error {
+func (w *writer) writeChain(ctx context.Context, certs []*x509.Certificate) error {
 	for i, c := range certs {
 		id, label := w.ID, w.Label+" CERTIFICATE"
 		if i > 0 {
 			id, label = c.SubjectKeyId, c.Subject.CommonName
-			there, err := w.m.find(p, w.session, pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE), pkcs11.NewAttribute(pkcs11.CKA_VALUE, c.Raw))
+			there, err := w.session.find(ctx, nil, cryptoki.Number(cryptoki.AttrClass, cryptoki.ClassCertificate), cryptoki.Bytes(cryptoki.AttrValue, c.Raw))
 			if err != nil {
 				return err
 			}
@@ -279,17 +296,17 @@ func (w *writer) writeChain(p *pkcs11.Ctx, certs []*x509.Certificate) error {
 		if err != nil {
 			return err
 		}
-		err = w.create(p, []*pkcs11.Attribute{
-			pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE),
-			pkcs11.NewAttribute(pkcs11.CKA_CERTIFICATE_TYPE, pkcs11.CKC_X_509),
-			pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
-			pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, false),
-			pkcs11.NewAttribute(pkcs11.CKA_ID, id),
-			pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
-			pkcs11.NewAttribute(pkcs11.CKA_SUBJECT, c.RawSubject),
-			pkcs11.NewAttribute(pkcs11.CKA_ISSUER, c.RawIssuer),
-			pkcs11.NewAttribute(pkcs11.CKA_SERIAL_NUMBER, serial),
-			pkcs11.NewAttribute(pkcs11.CKA_VALUE, c.Raw),
+		err = w.create(ctx, []cryptoki.Attribute{
+			cryptoki.Number(cryptoki.AttrClass, cryptoki.ClassCertificate),
+			cryptoki.Number(cryptoki.AttrCertificateType, cryptoki.CertificateX509),
+			cryptoki.Bool(cryptoki.AttrToken, true),
+			cryptoki.Bool(cryptoki.AttrPrivate, false),
+			cryptoki.Bytes(cryptoki.AttrID, id),
+			cryptoki.Bytes(cryptoki.AttrLabel, []byte(label)),
+			cryptoki.Bytes(cryptoki.AttrSubject, c.RawSubject),
+			cryptoki.Bytes(cryptoki.AttrIssuer, c.RawIssuer),
+			cryptoki.Bytes(cryptoki.AttrSerialNumber, serial),
+			cryptoki.Bytes(cryptoki.AttrValue, c.Raw),
 		})
 		if err != nil {
 			return err

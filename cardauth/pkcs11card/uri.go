@@ -19,11 +19,14 @@ type URI struct {
 	ModuleName                         string // a module's file name without "lib" and suffix
 	PIN                                *string
 	PINFile                            string // the file whose content is the PIN; a line end at its end is none of it
+	LastTry                            bool   // the PIN is given even where a wrong one would lock the card
+	Exportable                         bool   // a key that can be copied out of its token will do, for tests
 }
 
 // ParseURI reads a PKCS #11 URI: of the path token, serial, manufacturer, model, object, id, slot-id and type (which
-// selects nothing), of the query module-path, module-name, pin-value and pin-source (file:PATH or an absolute path). Unknown
-// path attributes are refused and unknown query ones ignored, as RFC 7512 section 2.3 wants. The error is a URIError.
+// selects nothing), of the query module-path, module-name, pin-value and pin-source (file:PATH or an absolute path), and of our
+// own pin-last-try and exportable-key (yes or no). Unknown path attributes are refused and unknown query ones ignored, as
+// RFC 7512 section 2.3 wants. The error is a URIError.
 func ParseURI(s string) (URI, error) {
 	rest, ok := strings.CutPrefix(s, "pkcs11:")
 	if !ok {
@@ -114,7 +117,19 @@ func (u *URI) setQuery(name, value string) error {
 			return &URIError{"pin-source is neither file:PATH nor an absolute path"}
 		}
 		u.PINFile = file
+	case "pin-last-try":
+		return yes(&u.LastTry, name, value)
+	case "exportable-key":
+		return yes(&u.Exportable, name, value)
 	}
+	return nil
+}
+
+func yes(v *bool, name, value string) error {
+	if value != "yes" && value != "no" {
+		return &URIError{name + " is neither yes nor no"}
+	}
+	*v = value == "yes"
 	return nil
 }
 
@@ -164,6 +179,12 @@ func (u URI) String() string {
 	add(&query, "module-name", u.ModuleName)
 	if u.PINFile != "" {
 		add(&query, "pin-source", "file:"+u.PINFile)
+	}
+	if u.LastTry {
+		query = append(query, "pin-last-try=yes")
+	}
+	if u.Exportable {
+		query = append(query, "exportable-key=yes")
 	}
 	s := "pkcs11:" + strings.Join(path, ";")
 	if len(query) > 0 {

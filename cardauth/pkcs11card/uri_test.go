@@ -22,12 +22,14 @@ func TestParseURI(t *testing.T) {
 		"pkcs11:token=T;serial=0a;manufacturer=M;model=X;object=C%C3%A3o;id=%00%45E;type=cert": {Token: "T", Serial: "0a",
 			Manufacturer: "M", Model: "X", Object: "Cão", ID: []byte{0, 0x45, 'E'}},
 		"pkcs11:?module-path=/a%3Fb/c.so&module-name=opensc-pkcs11&x-later=1": {ModulePath: "/a?b/c.so", ModuleName: "opensc-pkcs11"},
-		"pkcs11:?pin-value=":                   {PIN: ptr("")},
-		"pkcs11:?pin-value=12%2634":            {PIN: ptr("12&34")},
-		"pkcs11:?pin-source=file:/run/pin":     {PINFile: "/run/pin"},
-		"pkcs11:?pin-source=file:///run/pin":   {PINFile: "/run/pin"},
-		"pkcs11:?pin-source=file:pin.txt":      {PINFile: "pin.txt"},
-		"pkcs11:?pin-source=/run/pin%20number": {PINFile: "/run/pin number"},
+		"pkcs11:?pin-value=":                          {PIN: ptr("")},
+		"pkcs11:?pin-last-try=yes&exportable-key=yes": {LastTry: true, Exportable: true},
+		"pkcs11:?pin-last-try=no&exportable-key=no":   {},
+		"pkcs11:?pin-value=12%2634":                   {PIN: ptr("12&34")},
+		"pkcs11:?pin-source=file:/run/pin":            {PINFile: "/run/pin"},
+		"pkcs11:?pin-source=file:///run/pin":          {PINFile: "/run/pin"},
+		"pkcs11:?pin-source=file:pin.txt":             {PINFile: "pin.txt"},
+		"pkcs11:?pin-source=/run/pin%20number":        {PINFile: "/run/pin number"},
 	} {
 		got, err := ParseURI(s)
 		if err != nil {
@@ -43,7 +45,7 @@ func TestURIsRefused(t *testing.T) {
 		"", "token=A", "PKCS11:", "pkcs12:token=A", "pkcs11:token", "pkcs11:=A", "pkcs11:token=A;", "pkcs11:colour=red", "pkcs11:token=A;token=B",
 		"pkcs11:token=%", "pkcs11:token=%4", "pkcs11:token=%zz", "pkcs11:slot-id=-1", "pkcs11:slot-id=x", "pkcs11:type=data",
 		"pkcs11:pin-value=1", "pkcs11:?pin-value=1&pin-source=file:/a", "pkcs11:?pin-source=|cat", "pkcs11:?pin-source=file:",
-		"pkcs11:?pin-value=1&pin-value=2", "pkcs11:?module-path",
+		"pkcs11:?pin-value=1&pin-value=2", "pkcs11:?module-path", "pkcs11:?pin-last-try=1", "pkcs11:?exportable-key",
 	} {
 		var e *URIError
 		if u, err := ParseURI(s); !errors.As(err, &e) {
@@ -54,7 +56,7 @@ func TestURIsRefused(t *testing.T) {
 
 func TestURIString(t *testing.T) {
 	u := URI{Token: "Cartão;?&", Serial: "1", Manufacturer: "m%", Model: "x", Object: "A KEY", ID: []byte{0, 'E', 255}, Slot: ptr(uint(3)),
-		ModulePath: "/usr/lib/a b.so", ModuleName: "opensc", PINFile: "/run/pin"}
+		ModulePath: "/usr/lib/a b.so", ModuleName: "opensc", PINFile: "/run/pin", LastTry: true, Exportable: true}
 	got, err := ParseURI(u.String())
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +107,6 @@ func TestModulePaths(t *testing.T) {
 
 // A module that two names lead to is looked at once.
 func TestWellKnownModules(t *testing.T) {
-	t.Setenv(ModuleVariable, "")
 	dir := t.TempDir()
 	a, b, c := filepath.Join(dir, "a.so"), filepath.Join(dir, "b.so"), filepath.Join(dir, "c.so")
 	for _, p := range []string{a, c} {
@@ -116,9 +117,7 @@ func TestWellKnownModules(t *testing.T) {
 	if err := os.Symlink(a, b); err != nil {
 		t.Fatal(err)
 	}
-	defer func(w []string) { wellKnown = w }(wellKnown)
-	wellKnown = []string{a, b, filepath.Join(dir, "none.so"), c}
-	if d := cmp.Diff([]string{a, c}, ModulePaths()); d != "" {
+	if d := cmp.Diff([]string{a, c}, installed([]string{a, b, filepath.Join(dir, "none.so"), c})); d != "" {
 		t.Error(d)
 	}
 }

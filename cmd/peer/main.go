@@ -33,6 +33,7 @@ const (
 )
 
 func main() {
+	pkcs11card.ChildMain()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, thisTerminal()))
 }
 

@@ -99,6 +99,9 @@ func TestPINPrompt(t *testing.T) {
 	if s := pinPrompt(cardauth.PINRequest{Card: "c", Tries: 1, Final: true}); s != "LAST TRY: a wrong PIN locks the card. PIN of c: " {
 		t.Error(s)
 	}
+	if s := pinPrompt(cardauth.PINRequest{Card: "c", CAN: true}); s != "The six digits printed on c (the CAN, not the PIN): " {
+		t.Error(s)
+	}
 	talking.Store(true)
 	if _, err := p.prompt(&talking)(t.Context(), cardauth.PINRequest{}); explain(err).code != "pin-needed" || len(prompts) != 2 {
 		t.Errorf("asked while the keyboard belongs to the commands: %v", err)

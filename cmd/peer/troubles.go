@@ -151,11 +151,26 @@ func cardAmbiguous(e *pkcs11card.AmbiguousError) trouble {
 		"Name one with --card:\n" + strings.Join(e.URIs, "\n"), statusFailed}
 }
 
-func cardRemoved(e *pkcs11card.RemovedError) trouble {
-	return trouble{"card-removed", e.Error(), "Put the card back and log in again.", statusFailed}
+func cardAbsent(e *cardauth.AbsentError) trouble {
+	return trouble{"card-removed", e.Error(), "Put the card back.", statusFailed}
+}
+
+func cardCancelled(e *pkcs11card.CancelledError) trouble {
+	return trouble{"pin-needed", e.Error(), "Try again, and give it where the card's own software or the reader asks for it.", statusFailed}
+}
+
+func cardExportable(e *pkcs11card.ExportableError) trouble {
+	return trouble{"card-unsupported", e.Error() + ", so that holding the card proves nothing",
+		"Make the key on the token, not extractable and sensitive. For tests: add exportable-key=yes to the card's name.", statusFailed}
 }
 
 func cardModule(e *pkcs11card.ModuleError) trouble {
+	switch {
+	case errors.Is(e, pkcs11card.ErrCrashed):
+		return trouble{"card-module", "the card's PKCS#11 module crashed: " + e.Error(), "Try again: it is started anew.", statusFailed}
+	case errors.Is(e, pkcs11card.ErrHung):
+		return trouble{"card-module", "the card's PKCS#11 module does not answer: " + e.Error(), "Is it waiting for a PIN? Try again: it is started anew.", statusFailed}
+	}
 	return trouble{"card-module", "the card's PKCS#11 module failed: " + e.Error(),
 		"Is the module the one for this card and machine? peer cards --module SO tries another.", statusFailed}
 }

@@ -246,6 +246,9 @@ func outOfValidity(c *x509.Certificate, now time.Time) string {
 }
 
 func pinPrompt(r cardauth.PINRequest) string {
+	if r.CAN {
+		return fmt.Sprintf("The six digits printed on %s (the CAN, not the PIN): ", safe(r.Card))
+	}
 	s := ""
 	if r.Wrong {
 		s = "Wrong PIN. "

@@ -47,6 +47,7 @@ func (o output) line(name, format string, args ...any) {
 type exit int
 
 func main() {
+	pkcs11card.ChildMain()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -33,7 +33,11 @@ var rooms = []room{
 	{name: "cardauth", imports: "wire cardauth/seal"},
 	{name: "cardauth/seal", imports: "wire", pure: true},
 	{name: "cardauth/softcard", imports: "wire cardauth cardauth/seal"},
-	{name: "cardauth/pkcs11card", imports: "wire cardauth cardauth/seal"},
+	{name: "cardauth/pkcs11card", imports: "wire cardauth cardauth/seal cardauth/pkcs11card/*"},
+	{name: "cardauth/pkcs11card/profile", imports: "", pure: true},
+	{name: "cardauth/pkcs11card/internal/cryptoki", imports: "", pure: true},
+	{name: "cardauth/pkcs11card/internal/native", imports: "cardauth/pkcs11card/internal/cryptoki"},
+	{name: "cardauth/pkcs11card/internal/child", imports: "cardauth/pkcs11card/internal/cryptoki cardauth/pkcs11card/internal/native"},
 	{name: "cardauth/revocation", imports: "wire cardauth"},
 	{name: "cardauth/cardtest", imports: "wire cardauth cardauth/seal internal/trialpki"},
 
@@ -76,8 +80,8 @@ var testHelpers = append([]string{"internal/trialpki", "cardauth/softcard"}, tes
 
 // keepers are the packages of others that only some rooms may touch, so that one look shows where they can matter.
 var keepers = map[string]string{
-	"C":                          "cardauth/pkcs11card",
-	"github.com/miekg/pkcs11":    "cardauth/pkcs11card",
+	"C":                          "cardauth/pkcs11card/internal/native",
+	"github.com/miekg/pkcs11":    "cardauth/pkcs11card/internal/native",
 	"github.com/quic-go/quic-go": "transport transport/transporttest bench bench/*",
 	"github.com/alecthomas/kong": "cmd/* bench/*",
 	"github.com/BurntSushi/toml": "cmd/*",
