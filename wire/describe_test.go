@@ -58,7 +58,7 @@ func describe(v any) (d description) {
 	case List, Peers, Connect, Ringing, Refused, Open, Disconnect, Done, Closed, WriteRequest, Bye, GoingAway:
 		d.walk("kind", v.(Control).Append(nil)[0])
 		d.walk("", v)
-	case *Hello, *Answer, *Proof, *Accept, *HopParameters:
+	case *Hello, *Answer, *Proof, *Accept, *HopParameters, *Switched:
 		d.walk("", reflect.ValueOf(v).Elem().Interface())
 	case uint64, [8]byte, WaitingFor:
 		d.walk("value", v)

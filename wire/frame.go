@@ -12,8 +12,8 @@ const (
 	FrameAccept      FrameType = 0x04
 	FrameEnvelope    FrameType = 0x05
 	FrameSeal        FrameType = 0x06
-	FrameSwitched    FrameType = 0x07 // reserved for rekeying
-	FrameRekeyPlease FrameType = 0x08 // reserved for rekeying
+	FrameSwitched    FrameType = 0x07
+	FrameRekeyPlease FrameType = 0x08
 	FrameMachine     FrameType = 0x09
 	FrameProbe       FrameType = 0x0a
 	FrameProbeAnswer FrameType = 0x0b

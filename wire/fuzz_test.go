@@ -15,6 +15,9 @@ func FuzzHopParameters(f *testing.F)          { fuzz(f, "hop-parameters") }
 func FuzzConversationParameters(f *testing.F) { fuzz(f, "conversation-parameters") }
 func FuzzHopContext(f *testing.F)             { fuzz(f, "hop-context") }
 func FuzzConversationContext(f *testing.F)    { fuzz(f, "conversation-context") }
+func FuzzRekeyContext(f *testing.F)           { fuzz(f, "rekey-context") }
+func FuzzSwitched(f *testing.F)               { fuzz(f, "switched") }
+func FuzzRekeyPlease(f *testing.F)            { fuzz(f, "rekey-please") }
 func FuzzSeal(f *testing.F)                   { fuzz(f, "seal") }
 func FuzzSealFrame(f *testing.F)              { fuzz(f, "seal-frame") }
 func FuzzDelegation(f *testing.F)             { fuzz(f, "delegation") }

@@ -34,6 +34,9 @@ const (
 	MaxLists          = 16                // requests of a session that wait for their list
 	MaxConnects       = 30                // requests of a session at once
 	ConnectsPerSecond = 1                 // after that
+	MaxSwitchedLanes  = 256               // in a switched frame
+	MaxRekeys         = 30                // of a channel at once
+	RekeysPerSecond   = 1                 // after that
 	MaxDelegation     = 12 * 60 * 60      // seconds from its seal
 	LoginSeconds      = 10                // until the relay answered
 	CardSeconds       = 180               // a wait for card or PIN

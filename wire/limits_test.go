@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 			return append(AppendVarint([]byte{byte(FrameEnvelope)}, uint64(n)), make([]byte, n)...)
 		}},
 		{"hello", "hello", MaxHandshake, CodeLimitExceeded, func(n int) []byte {
-			b := bytesOf("hello", "no-context")
+			b := bytesOf("hello", "shortest-context")
 			return append(b, make([]byte, n-len(b))...)
 		}},
 		{"answer", "answer", MaxHandshake, CodeLimitExceeded, func(n int) []byte {

@@ -36,6 +36,17 @@ func helloWith(change func(*Hello)) []byte { return with(*hellos[1].value, chang
 
 func answerWith(change func(*Answer)) []byte { return with(*answers[0].value, change).Append(nil) }
 
+func switchedWith(lanes ...LaneEnd) []byte {
+	return (&Switched{Epoch: 1, Lanes: lanes, MAC: data32("mac")}).Append(nil)
+}
+
+func manyLanes(n int) (lanes []LaneEnd) {
+	for i := range n {
+		lanes = append(lanes, LaneEnd{uint64(i), 1})
+	}
+	return lanes
+}
+
 func envelopeWith(change func(*Header)) []byte {
 	return append(with(envelopes[0].value.Header, change).Append(nil), data("ciphertext", 16)...)
 }
@@ -96,6 +107,19 @@ var malformedBasics = []malformedCase{
 	{"waiting", "0", []byte{0}, "neither"},
 	{"waiting", "3", []byte{3}, "neither"},
 	{"waiting", "trailing", []byte{1, 1}, "neither"},
+	{"rekey-context", "cut", short(bytesOf("rekey-context", "sha256")), tooShort},
+	{"rekey-context", "trailing", append(bytesOf("rekey-context", "sha256"), 0), trailing},
+	{"rekey-please", "cut", short(bytesOf("rekey-please", "first")), tooShort},
+	{"rekey-please", "trailing", append(bytesOf("rekey-please", "first"), 0), trailing},
+	{"rekey-please", "epoch-longer-than-needed", insert(bytesOf("rekey-please", "first"), 0, 0x40), longer},
+	{"switched", "cut", short(bytesOf("switched", "idle")), tooShort},
+	{"switched", "trailing", append(bytesOf("switched", "idle"), 0), trailing},
+	{"switched", "count-too-high", put(bytesOf("switched", "idle"), 1, 1), tooShort},
+	{"switched", "epoch-longer-than-needed", insert(bytesOf("switched", "idle"), 0, 0x40), longer},
+	{"switched", "a-lane-without-envelopes", switchedWith(LaneEnd{0, 0}), "without envelopes"},
+	{"switched", "unsorted", switchedWith(LaneEnd{5, 1}, LaneEnd{1, 1}), badOrder},
+	{"switched", "a-lane-twice", switchedWith(LaneEnd{5, 1}, LaneEnd{5, 1}), badOrder},
+	{"switched", "257-lanes", switchedWith(manyLanes(MaxSwitchedLanes + 1)...), "too many lanes"},
 	{"machine", "trailing", append(bytesOf("machine", "ok"), 0), trailing},
 	{"machine", "cut", bytesOf("machine", "ok")[:63], tooShort},
 }

@@ -107,6 +107,15 @@ var schedules = map[string]func(in *inputs) []field{
 		key := expandLabel(s, prk, "machine", append(slices.Clone(th), byte(direction)), 32)
 		return []field{{"machine-key", key}, {"mac", macSHA256(key, in.take("machine-hash"))}}
 	},
+	"rekey-mac": func(in *inputs) []field {
+		s, prk, th, direction := in.suite(), in.take("prk"), in.take("th"), in.number("direction")
+		label, context := "rekey please", slices.Clone(th)
+		if direction > 0 {
+			label, context = "switched", append(context, byte(direction))
+		}
+		key := expandLabel(s, prk, label, context, 32)
+		return []field{{"mac-key", key}, {"mac", macSHA256(key, in.take("channel"), in.take("unsigned"))}}
+	},
 	"proof-mac": func(in *inputs) []field {
 		s, prk, th2 := in.suite(), in.take("prk"), in.take("th2")
 		return []field{{"mac", macOf(s, expandLabel(s, prk, "mac i", th2, len(th2)), sealedFor(in, th2))}}
@@ -155,6 +164,13 @@ func scheduleCases() (all []vector) {
 		for direction := uint64(1); direction <= 2; direction++ {
 			add("machine-mac-"+c.label+"-from-"+Role(direction).String(), "machine-mac", "section 7.5: a closed direction", suite, key, th,
 				field{"direction", number(direction)}, field{"machine-hash", data("machine hash", 32)})
+		}
+		channel := field{"channel", data("channel", 32)}
+		add("rekey-mac-"+c.label+"-please", "rekey-mac", "section 9.3: rekey-please, direction 0", suite, key, th, field{"direction", number(0)}, channel,
+			field{"unsigned", []byte{3}})
+		for direction := uint64(1); direction <= 2; direction++ {
+			add("rekey-mac-"+c.label+"-switched-from-"+Role(direction).String(), "rekey-mac", "section 9.3: switched", suite, key, th,
+				field{"direction", number(direction)}, channel, field{"unsigned", switches[2].value.AppendUnsigned(nil)})
 		}
 		certificate, seal := field{"certificate", data("certificate", 60)}, field{"seal", seals[1].value.Append(nil)}
 		none, delegated := field{"delegation", nil}, field{"delegation", sampleDelegation("alice").Statement}

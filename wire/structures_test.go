@@ -66,6 +66,11 @@ var structures = []structure{
 		ParseConversationParameters, conversationParameters...),
 	of("hop-context", HopContext.Append, ParseHopContext, hopContexts...),
 	of("conversation-context", ConversationContext.Append, ParseConversationContext, conversationContexts...),
+	of("rekey-context", RekeyContext.Append, ParseRekeyContext,
+		named[RekeyContext]{"sha256", RekeyContext{data32("channel"), data("th", 32)}}, named[RekeyContext]{"sha384", RekeyContext{data32("channel"), data("th", 48)}}),
+	of("switched", (*Switched).Append, ParseSwitched, switches...),
+	of("rekey-please", RekeyPlease.Append, ParseRekeyPlease, named[RekeyPlease]{"first", RekeyPlease{0, data32("mac")}},
+		named[RekeyPlease]{"later", RekeyPlease{64, data32("mac")}}),
 	of("seal", Seal.Append, ParseSeal, seals...),
 	of("seal-frame", SealFrame.Append, ParseSealFrame, sealFrames...),
 	of("delegation", Delegation.Append, ParseDelegation, delegations...),
@@ -119,6 +124,12 @@ var frames = []named[Frame]{
 	{"two-byte-length", Frame{FrameEnvelope, data("body", 64)}},
 }
 
+var switches = []named[*Switched]{
+	{"idle", &Switched{Epoch: 1, MAC: data32("mac")}},
+	{"conversation", &Switched{Epoch: 2, Lanes: []LaneEnd{{0, 1 << 20}}, MAC: data32("mac")}},
+	{"hop", &Switched{Epoch: 300, Lanes: []LaneEnd{{0, 7}, {1, 1}, {509, 65}}, MAC: data32("mac")}},
+}
+
 // data makes n bytes that are the same in each run and different for each label.
 func data(label string, n int) []byte {
 	b := make([]byte, 0, n+32)
@@ -167,8 +178,8 @@ var (
 		{"conversation-delegated", &Hello{[]uint16{1, 2}, KindConversation, offer[1:2], bothShares[:1], data32("hello nonce 2"),
 			Credentials{[][]byte{data("alice", 60)}, nil, sampleDelegation("alice")},
 			RekeyLimits{1<<64 - 1, 1<<32 - 1}, conversationContexts[0].value.Append(nil)}},
-		{"no-context", &Hello{Versions: []uint16{0}, Kind: KindConversationRekey, Suites: []Suite{0}, Shares: []Share{{}},
-			Credentials: Credentials{Chain: [][]byte{{0x30}}}, Context: []byte{}}},
+		{"shortest-context", &Hello{Versions: []uint16{0}, Kind: KindConversationRekey, Suites: []Suite{0}, Shares: []Share{{}},
+			Credentials: Credentials{Chain: [][]byte{{0x30}}}, Context: RekeyContext{Channel: data32("channel")}.Append(nil)}},
 	}
 	answers = []named[*Answer]{
 		{"hop", &Answer{1, offer[:1], SuiteX25519MLKEM768AES256GCM, Share{GroupX25519MLKEM768, data("ciphertext", 1120)}, data32("answer nonce"),

@@ -78,6 +78,8 @@ func TestLimits(t *testing.T) {
 		"leaves of a batch":                      {wire.MaxLeaves},
 		"entries of a peers message":             {wire.MaxPeersEntries},
 		"machine description":                    {wire.MaxDescription},
+		"lanes in switched":                      {wire.MaxSwitchedLanes},
+		"rekeyings of a channel":                 {wire.MaxRekeys, wire.RekeysPerSecond},
 		"control stream queued for a session":    {wire.MaxControlQueue},
 	}
 	numeral := regexp.MustCompile(`\b\d[\d,]*\b`)

@@ -164,8 +164,7 @@ def hello(r):  # 3.3
     delegated = carried_delegation(r)
     limits(r)
     context = r.rest("context")
-    if kind in (1, 2):  # those of rekeying are not used yet (section 9)
-        whole({1: hop_context, 2: conversation_context}[kind], context)
+    whole({1: hop_context, 2: conversation_context, 3: rekey_context, 4: rekey_context}[kind], context)
     return {"kind": kind, "leaf": certificates[0], "delegation": delegated}
 
 def answer(r):  # 3.4
@@ -204,6 +203,23 @@ def conversation_context(r):  # 3.2
     r.fixed(16, "conversation id")
     identity(r)
     identity(r)
+
+def rekey_context(r):  # 3.2
+    r.fixed(32, "channel id")
+    r.opaque(1, "TH", 0, 255)
+
+def switched(r):  # 9.3
+    r.varint("epoch")
+    lanes = []
+    for _ in range(r.varint("lanes", range(257))):
+        lanes.append(r.varint("lane"))
+        need(r.varint("last") > 0, "range", "a lane without envelopes")
+    ascending(lanes, "lanes")
+    r.fixed(32, "mac")
+
+def rekey_please(r):  # 9.3
+    r.varint("epoch")
+    r.fixed(32, "mac")
 
 def identity(r):  # 7.1
     return r.text(1, "identity", 200)
@@ -342,7 +358,7 @@ STRUCTURES = {
     "hop-parameters": hop_parameters, "conversation-parameters": conversation_parameters, "hop-context": hop_context,
     "conversation-context": conversation_context, "seal": seal, "delegation": delegation, "envelope": envelope,
     "content": content, "head": head, "seal-frame": seal_frame, "machine": machine, "probe": probe, "waiting": waiting,
-    "control": control,
+    "control": control, "rekey-context": rekey_context, "switched": switched, "rekey-please": rekey_please,
 }
 
 def whole(structure, data):
@@ -551,6 +567,12 @@ def machine_mac(v):  # 7.5
     key = expand_label(SUITES[suite][0], v.one("prk"), b"machine", v.one("th") + u(1, v.number("direction")), 32)
     return [("machine-key", key), ("mac", hmac.digest(key, v.fixed("machine-hash", 32), "sha256"))]
 
+def rekey_mac(v):  # 9.3; direction 0: rekey-please
+    suite, direction = suite_of(v, "prk", "th"), v.number("direction")
+    label, context = (b"switched", v.one("th") + u(1, direction)) if direction else (b"rekey please", v.one("th"))
+    key = expand_label(SUITES[suite][0], v.one("prk"), label, context, 32)
+    return [("mac-key", key), ("mac", hmac.digest(key, v.fixed("channel", 32) + v.one("unsigned"), "sha256"))]
+
 def handshake_mac(v, label, th):  # 3.9; th is what the seal is over
     suite = suite_of(v, "prk", "th2", th)
     whole(seal, v.one("seal"))
@@ -583,6 +605,7 @@ COMPUTED = {
     "nonce": ("iv (seq )*", nonces),
     "ratchet": ("ratchet ", ratchet),
     "machine-mac": ("suite prk th direction machine-hash ", machine_mac),
+    "rekey-mac": ("suite prk th direction channel unsigned ", rekey_mac),
     "proof-mac": ("suite prk th2 certificate seal delegation ", proof_mac),
     "accept-mac": ("suite prk th2 th3 certificate seal delegation ", accept_mac),
 }
@@ -600,7 +623,7 @@ REASONS = [(re.compile(words), why) for words, why in (
     (r"(type|kind|role)-\d", "unknown"),
     (r"body-too-long", "limit"),
     (r"\bno-|empty|without-suite|with-suites|leaves-\d|index-beyond|delegates|ciphertext-of-15|^\d$"
-     r"|^\d+-[a-z]|-\d\d+-[a-z]|-of-(33|201|1025)|more-staples|staple-empty|id-0|purpose", "range"),
+     r"|^\d+-[a-z]|-\d\d+-[a-z]|-of-(33|201|1025)|more-staples|staple-empty|id-0|purpose|-without-envelopes|-lanes$", "range"),
 )]
 
 class Vector:
