@@ -106,7 +106,7 @@ func BenchmarkOuter(b *testing.B) {
 func BenchmarkTranscript(b *testing.B) {
 	for _, n := range []int{1, wire.MaxFlight} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			t := newTranscript(make([]byte, 32), 0, wire.RoleInitiator.Sends())
+			t := newTranscript(0, make([]byte, 32), 0, wire.RoleInitiator.Sends())
 			b.ReportAllocs()
 			for b.Loop() {
 				for range n {

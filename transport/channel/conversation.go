@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"sync/atomic"
 
 	"sinete/wire"
 )
@@ -31,26 +32,62 @@ var ratchetInfo = []byte("sinete/1 ratchet")
 // ConversationLane is a lane of a conversation channel. Seal is for one goroutine, Open for one (another).
 type ConversationLane struct {
 	*Lane
-	p                     parameters
-	out, in               half
-	outRatchet, inRatchet ratchet
+	p               parameters
+	out, in         ratcheted
+	nextOut, nextIn ratcheted      // of the next epoch, while there is one
+	envelopes       *atomic.Uint64 // the channel's
+	arrived         func()         // the channel's
+}
+
+// ratcheted is one direction of a conversation's lane in one epoch.
+type ratcheted struct {
+	half
+	ratchet
 }
 
 // Conversation returns the lane of messages, lane 0. It is made with the channel, so that the secrets above it are gone.
 func (c *Channel) Conversation() *ConversationLane { return c.messages }
 
 func (c *Channel) newConversationLane(id uint64, prk []byte) *ConversationLane {
-	l := &ConversationLane{Lane: c.newLane(id), p: c.p}
-	half := func(d wire.Direction, r *ratchet) half {
-		context := append(append([]byte{byte(len(c.TH))}, c.TH...), lanePlace(id, d)...)
-		secret := c.p.expandLabel(prk, "lane ratchet", context, len(r.state))
-		copy(r.state[:], secret)
-		clear(secret)
-		return newHalf(c.ID, id, d, c.p.expandLabel(prk, "lane iv", context, ivLen))
-	}
-	l.out = half(c.Role.Sends(), &l.outRatchet)
-	l.in = half(c.Role.Other().Sends(), &l.inRatchet)
+	e := c.epochs[0]
+	l := &ConversationLane{Lane: c.newLane(id, e, e), p: c.p, envelopes: &c.envelopes, arrived: c.arrived}
+	l.out = c.ratcheted(e, id, c.Role.Sends(), prk)
+	l.in = c.ratcheted(e, id, c.Role.Other().Sends(), prk)
 	return l
+}
+
+func (c *Channel) ratcheted(e *epoch, id uint64, d wire.Direction, prk []byte) (r ratcheted) {
+	context := append(append([]byte{byte(len(e.th))}, e.th...), lanePlace(id, d)...)
+	secret := c.p.expandLabel(prk, "lane ratchet", context, len(r.state))
+	copy(r.state[:], secret)
+	clear(secret)
+	r.half = newHalf(c.ID, id, d, e.number, c.p.expandLabel(prk, "lane iv", context, ivLen))
+	return r
+}
+
+// prepare makes the keys of the next epoch.
+func (l *ConversationLane) prepare(c *Channel, e *epoch, prk []byte) {
+	l.nextOut = c.ratcheted(e, l.ID, c.Role.Sends(), prk)
+	l.nextIn = c.ratcheted(e, l.ID, c.Role.Other().Sends(), prk)
+}
+
+// turnOut begins to send in the next epoch, and returns how many envelopes this one had.
+func (l *ConversationLane) turnOut(e *epoch) (last uint64) {
+	l.out, l.nextOut = l.nextOut, ratcheted{}
+	return l.Sent.turn(e.number, e.th, true)
+}
+
+// turnIn begins to receive in the next epoch, where the other side has sent so many envelopes in this one.
+func (l *ConversationLane) turnIn(e *epoch, last uint64) error {
+	if !l.Received.allSealed() {
+		return wire.Errorf(wire.CodeUnsealed, "a switch behind envelopes without their seal")
+	}
+	if l.in.seq != last {
+		return wire.Errorf(wire.CodeIntegrity, "a switch behind %d envelopes, of which %d came", last, l.in.seq)
+	}
+	l.in, l.nextIn = l.nextIn, ratcheted{}
+	l.Received.turn(e.number, e.th, false)
+	return nil
 }
 
 // Sealed is an inner envelope just made.
@@ -62,7 +99,7 @@ type Sealed struct {
 
 // Seal appends the body of an inner envelope with that content.
 func (l *ConversationLane) Seal(b []byte, label wire.Level, content []byte) Sealed {
-	key, opening := l.outRatchet.next()
+	key, opening := l.out.ratchet.next()
 	h := wire.Header{Epoch: l.out.epoch, Seq: l.out.seq, Type: wire.EnvelopeContent, Label: label}
 	uncommitted := h.AppendUncommitted(l.out.place())[placeLen:]
 	h.Commitment = wire.Commitment(opening, l.channel, l.ID, l.role.Sends(), uncommitted, content)
@@ -71,9 +108,10 @@ func (l *ConversationLane) Seal(b []byte, label wire.Level, content []byte) Seal
 	header := aad[placeLen:]
 	start := len(b)
 	b = append(b, header...)
-	b = l.aead(&key).Seal(b, l.out.next(), content, aad)
+	b = l.aead(&key).Seal(b, l.out.half.next(), content, aad)
 	s := Sealed{Body: b[start:], Digest: wire.InnerDigest(header, b[start+len(header):]), Opening: opening}
 	l.Sent.add(s.Digest, len(s.Body))
+	l.envelopes.Add(1)
 	return s
 }
 
@@ -83,9 +121,9 @@ func (l *ConversationLane) Open(dst []byte, e *wire.Envelope, digest [32]byte) (
 	if err := l.in.expect(e); err != nil {
 		return nil, opening, err
 	}
-	key, opening := l.inRatchet.next()
+	key, opening := l.in.ratchet.next()
 	aad := append(l.in.place(), e.RawHeader...)
-	whole, err := l.aead(&key).Open(dst, l.in.next(), e.Ciphertext, aad)
+	whole, err := l.aead(&key).Open(dst, l.in.half.next(), e.Ciphertext, aad)
 	if err != nil {
 		return nil, opening, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not decrypt", e.Header.Seq)
 	}
@@ -96,6 +134,7 @@ func (l *ConversationLane) Open(dst []byte, e *wire.Envelope, digest [32]byte) (
 		return nil, opening, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not keep its commitment", e.Header.Seq)
 	}
 	l.Received.add(digest, len(e.RawHeader)+len(e.Ciphertext))
+	l.envelopes.Add(1)
 	return content, opening, nil
 }
 
@@ -115,18 +154,26 @@ func (l *ConversationLane) aead(key *[32]byte) (a interface {
 // Erase clears the ratchets: nothing sent or received before can be opened from this lane any more, and nothing after.
 // Seal and Open panic from here on.
 func (l *ConversationLane) Erase() {
-	l.outRatchet = ratchet{erased: true}
-	l.inRatchet = ratchet{erased: true}
+	gone := ratcheted{ratchet: ratchet{erased: true}}
+	l.out, l.in, l.nextOut, l.nextIn = gone, gone, gone, gone
 }
 
 // MachineFrame authenticates a machine hash for a closed direction (section 7.5).
 func (c *Channel) MachineFrame(hash [32]byte) wire.MachineFrame {
-	return wire.MachineFrame{Hash: hash, MAC: machineMAC(&c.machine[c.Role-1], hash)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return wire.MachineFrame{Hash: hash, MAC: machineMAC(&c.sendingEpoch().machine[c.Role-1], hash)}
 }
 
 // CheckMachine verifies the other side's machine frame.
 func (c *Channel) CheckMachine(m wire.MachineFrame) error {
-	want := machineMAC(&c.machine[c.Role.Other()-1], m.Hash)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.epochs[0]
+	if c.theirs {
+		e = c.epochs[len(c.epochs)-1]
+	}
+	want := machineMAC(&e.machine[c.Role.Other()-1], m.Hash)
 	if !hmac.Equal(want[:], m.MAC[:]) {
 		return wire.Errorf(wire.CodeIntegrity, "the MAC of a machine frame is wrong")
 	}

@@ -10,11 +10,13 @@ import (
 
 // Config is what one side brings to a handshake.
 type Config struct {
-	Kind        wire.Kind // KindHop or KindConversation
+	Kind        wire.Kind // KindHop or KindConversation; of a rekeying Channel.Rekeying makes the whole Config
 	Suites      []wire.Suite
 	Credentials wire.Credentials
 	Limits      wire.RekeyLimits
 	Context     []byte // the initiator's; the responder compares hello's with its own view
+
+	of *Channel // the channel of a rekeying
 }
 
 // step is a place in a handshake's order; a call out of order is a fault of the caller, refused without harm.
@@ -52,18 +54,33 @@ type core struct {
 	step       step
 }
 
-func (c *core) agreed(shared []byte) {
-	c.prk = c.p.extract(shared, nil)
-	clear(shared)
+func (c *core) agreed(shared []byte) error {
+	defer clear(shared)
+	var salt []byte
+	if c.cfg.of != nil {
+		var err error
+		if salt, err = c.cfg.of.salt(); err != nil {
+			return err
+		}
+		defer clear(salt)
+	}
+	c.prk = c.p.extract(shared, salt)
 	c.th2 = wire.TH2(c.p.hash(), c.cfg.Kind, c.hello, c.answer)
+	return nil
 }
 
-func (c *core) finish(role wire.Role, seal wire.Seal, mac []byte) *Channel {
+// finish makes the channel, or in a rekeying the next epoch of the one that there is. d is the other side's delegation in force.
+func (c *core) finish(role wire.Role, seal wire.Seal, mac []byte, d *wire.SealedDelegation) (ch *Channel, err error) {
 	th := wire.TH(c.p.hash(), c.cfg.Kind, c.th3, seal.Append(nil), mac)
-	ch := newChannel(role, c.suite, c.p, c.cfg.Kind, c.prk, th)
+	if ch = c.cfg.of; ch != nil {
+		err = ch.install(c.prk, th)
+	} else {
+		ch = newChannel(role, c.suite, c.p, c.cfg.Kind, c.prk, th)
+		ch.remember(c.other, d)
+	}
 	clear(c.prk)
 	c.prk = nil
-	return ch
+	return ch, err
 }
 
 // inForce is the delegation that the MAC of a proof covers: one made at this login, or one shown in hello.
@@ -90,6 +107,11 @@ func (i *Initiator) Hello() (body []byte, err error) {
 		return nil, err
 	}
 	defer i.step.spoil(&err)
+	if i.cfg.of != nil {
+		if err := i.cfg.of.begins(); err != nil {
+			return nil, err
+		}
+	}
 	h := wire.Hello{Versions: []uint16{wire.Version}, Kind: i.cfg.Kind, Suites: i.cfg.Suites,
 		Credentials: i.cfg.Credentials, Limits: i.cfg.Limits, Context: i.cfg.Context}
 	rand.Read(h.Nonce[:])
@@ -129,6 +151,11 @@ func (i *Initiator) ReadAnswer(body []byte) (a *wire.Answer, statement []byte, e
 	if best, ok := wire.BestSuite(i.cfg.Suites, a.Suites); !ok || a.Suite != best {
 		return nil, nil, wire.Errorf(wire.CodeIntegrity, "%v is not the best suite of both offers", a.Suite)
 	}
+	if i.cfg.of != nil {
+		if err := i.cfg.of.checkRekey(a.Credentials, a.Suites); err != nil {
+			return nil, nil, err
+		}
+	}
 	i.suite, i.p = a.Suite, suites[a.Suite]
 	n := slices.IndexFunc(i.shares, func(k *keyShare) bool { return k.group == i.p.group })
 	if n < 0 || a.Share.Group != i.p.group {
@@ -139,7 +166,9 @@ func (i *Initiator) ReadAnswer(body []byte) (a *wire.Answer, statement []byte, e
 		return nil, nil, err
 	}
 	i.shares, i.other = nil, a.Credentials
-	i.agreed(shared)
+	if err := i.agreed(shared); err != nil {
+		return nil, nil, err
+	}
 	return a, i.th2, nil
 }
 
@@ -185,14 +214,15 @@ func (i *Initiator) Finish() (*Channel, error) {
 	if err := i.step.take(4); err != nil {
 		return nil, err
 	}
-	return i.finish(wire.RoleInitiator, i.accept.Seal, i.accept.MAC), nil
+	return i.finish(wire.RoleInitiator, i.accept.Seal, i.accept.MAC, i.other.Delegation)
 }
 
 // Responder is the side that is asked. Its steps: ReadHello, Answer, ReadProof, Parameters, Accept.
 type Responder struct {
 	core
-	share  wire.Share
-	shared []byte
+	share      wire.Share
+	shared     []byte
+	delegation *wire.SealedDelegation // of the other side, in force
 }
 
 // NewResponder prepares a handshake.
@@ -211,6 +241,11 @@ func (r *Responder) ReadHello(body []byte) (h *wire.Hello, err error) {
 	}
 	if h.Kind != r.cfg.Kind {
 		return nil, wire.Errorf(wire.CodeUnexpected, "a %v handshake where a %v handshake belongs", h.Kind, r.cfg.Kind)
+	}
+	if r.cfg.of != nil {
+		if err := r.checkRekey(h); err != nil {
+			return nil, err
+		}
 	}
 	if !slices.Contains(h.Versions, wire.Version) {
 		return nil, wire.Errorf(wire.CodeVersionUnsupported, "versions %v", h.Versions)
@@ -231,6 +266,20 @@ func (r *Responder) ReadHello(body []byte) (h *wire.Hello, err error) {
 	return h, nil
 }
 
+// checkRekey compares a rekeying's hello with this side's view of the channel.
+func (r *Responder) checkRekey(h *wire.Hello) error {
+	if err := r.cfg.of.begins(); err != nil {
+		return err
+	}
+	if _, err := wire.ParseRekeyContext(h.Context); err != nil {
+		return err
+	}
+	if !slices.Equal(h.Context, r.cfg.Context) {
+		return wire.Errorf(wire.CodeWrongContext, "a rekeying of another channel or epoch")
+	}
+	return r.cfg.of.checkRekey(h.Credentials, h.Suites)
+}
+
 // Answer makes the body of answer.
 func (r *Responder) Answer() ([]byte, error) {
 	if err := r.step.take(1); err != nil {
@@ -239,8 +288,7 @@ func (r *Responder) Answer() ([]byte, error) {
 	a := wire.Answer{Version: wire.Version, Suites: r.cfg.Suites, Suite: r.suite, Share: r.share, Credentials: r.cfg.Credentials}
 	rand.Read(a.Nonce[:])
 	r.answer = a.Append(nil)
-	r.agreed(r.shared)
-	return r.answer, nil
+	return r.answer, r.agreed(r.shared)
 }
 
 // ReadProof takes the body of proof and checks its MAC. The caller verifies that its seal is the initiator's over the
@@ -257,8 +305,8 @@ func (r *Responder) ReadProof(body []byte) (p *wire.Proof, statement []byte, err
 	if p.Delegation != nil && (r.cfg.Kind != wire.KindHop || r.other.Delegation != nil) {
 		return nil, nil, wire.Errorf(wire.CodeUnexpected, "a delegation in proof that has no place there")
 	}
-	d := inForce(r.other.Delegation, p.Delegation)
-	if !hmac.Equal(p.MAC, r.p.mac(r.prk, "mac i", r.th2, r.th2, r.other.Chain[0], p.Seal, d)) {
+	r.delegation = inForce(r.other.Delegation, p.Delegation)
+	if !hmac.Equal(p.MAC, r.p.mac(r.prk, "mac i", r.th2, r.th2, r.other.Chain[0], p.Seal, r.delegation)) {
 		return nil, nil, wire.Errorf(wire.CodeAuthenticationFailed, "the MAC of proof is wrong")
 	}
 	return p, r.th2, nil
@@ -285,5 +333,6 @@ func (r *Responder) Accept(seal wire.Seal) ([]byte, *Channel, error) {
 	}
 	mac := r.p.mac(r.prk, "mac r", r.th2, r.th3, r.cfg.Credentials.Chain[0], seal, r.cfg.Credentials.Delegation)
 	a := wire.Accept{Parameters: r.parameters, Seal: seal, MAC: mac}
-	return a.Append(nil), r.finish(wire.RoleResponder, seal, mac), nil
+	ch, err := r.finish(wire.RoleResponder, seal, mac, r.delegation)
+	return a.Append(nil), ch, err
 }

@@ -15,8 +15,8 @@ func TestBothEndsAgree(t *testing.T) {
 				hello, err := h.i.Hello()
 				must(t, err)
 				must(t, h.deliver(wire.FrameHello, hello))
-				if h.ic.ID != h.rc.ID || !bytes.Equal(h.ic.TH, h.rc.TH) || len(h.ic.TH) != suites[s].hash().Size() {
-					t.Errorf("the ends disagree: %x, %x", h.ic.TH, h.rc.TH)
+				if h.ic.ID != h.rc.ID || !bytes.Equal(h.ic.TH(), h.rc.TH()) || len(h.ic.TH()) != suites[s].hash().Size() {
+					t.Errorf("the ends disagree: %x, %x", h.ic.TH(), h.rc.TH())
 				}
 				if h.ic.Role != wire.RoleInitiator || h.rc.Role != wire.RoleResponder || h.ic.Suite != s || h.rc.Suite != s {
 					t.Errorf("%v %v, %v %v", h.ic.Role, h.ic.Suite, h.rc.Role, h.rc.Suite)
@@ -36,7 +36,7 @@ func TestBothEndsAgree(t *testing.T) {
 func TestChannelsDiffer(t *testing.T) {
 	a, _ := channels(t, wire.KindHop, wire.SuiteX25519AES256GCM)
 	b, _ := channels(t, wire.KindHop, wire.SuiteX25519AES256GCM)
-	if a.ID == b.ID || bytes.Equal(a.lanes, b.lanes) {
+	if a.ID == b.ID || bytes.Equal(a.epochs[0].lanes, b.epochs[0].lanes) {
 		t.Error("two handshakes made one channel")
 	}
 }
@@ -174,10 +174,12 @@ func TestSecretsAreErased(t *testing.T) {
 
 	lane := h.ic.Conversation()
 	h.ic.Erase()
-	zero("sending ratchet", lane.outRatchet.state[:])
-	zero("receiving ratchet", lane.inRatchet.state[:])
-	zero("machine key", h.ic.machine[0][:])
+	zero("sending ratchet", lane.out.state[:])
+	zero("receiving ratchet", lane.in.state[:])
+	zero("machine key", h.ic.epochs[0].machine[0][:])
 	hop, _ := channels(t, wire.KindHop, wire.SuiteX25519AES256GCM)
+	lanes, chain := hop.epochs[0].lanes, hop.epochs[0].chain
 	hop.Erase()
-	zero("lane secret", hop.lanes)
+	zero("lane secret", lanes)
+	zero("chain secret", chain)
 }

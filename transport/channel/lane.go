@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"crypto/cipher"
 	"encoding/binary"
 	"sync"
 
@@ -23,10 +22,11 @@ type Lane struct {
 	said   wire.Place // the last place that a head of ours acknowledged
 }
 
-func (c *Channel) newLane(id uint64) *Lane {
+// newLane makes a lane whose two directions begin in those epochs.
+func (c *Channel) newLane(id uint64, out, in *epoch) *Lane {
 	l := &Lane{ID: id, channel: c.ID, role: c.Role,
-		Sent:     newTranscript(c.TH, id, c.Role.Sends()),
-		Received: newTranscript(c.TH, id, c.Role.Other().Sends())}
+		Sent:     newTranscript(out.number, out.th, id, c.Role.Sends()),
+		Received: newTranscript(in.number, in.th, id, c.Role.Other().Sends())}
 	l.said = l.Received.Acknowledged()
 	return l
 }
@@ -64,12 +64,12 @@ func (l *Lane) Check(h wire.Head) (sealed, acked bool, err error) {
 		return false, false, wire.Errorf(wire.CodeIntegrity, "a head of another lane")
 	}
 	if h.Mine != nil {
-		if here := l.Received.Here(); *h.Mine != here {
-			return false, false, wire.Errorf(wire.CodeIntegrity, "a head over %d envelopes of epoch %d that does not agree with the %d received",
-				h.Mine.Count, h.Mine.Epoch, here.Count)
+		var ok bool
+		if sealed, ok = l.Received.cover(*h.Mine); !ok {
+			here := l.Received.Here()
+			return false, false, wire.Errorf(wire.CodeIntegrity, "a head over %d envelopes of epoch %d that does not agree with the %d of epoch %d received",
+				h.Mine.Count, h.Mine.Epoch, here.Count, here.Epoch)
 		}
-		sealed = l.Received.LastSealed() != *h.Mine
-		l.Received.Seal()
 	}
 	acked, err = l.Sent.Acknowledge(h.Yours)
 	return sealed, acked, err
@@ -84,8 +84,8 @@ type half struct {
 	aad   []byte // scratch: place (41 bytes), then the header
 }
 
-func newHalf(channel [32]byte, lane uint64, d wire.Direction, iv []byte) half {
-	h := half{aad: wire.AppendPlace(make([]byte, 0, 128), channel, lane, d)}
+func newHalf(channel [32]byte, lane uint64, d wire.Direction, epoch uint64, iv []byte) half {
+	h := half{epoch: epoch, aad: wire.AppendPlace(make([]byte, 0, 128), channel, lane, d)}
 	copy(h.iv[:], iv)
 	return h
 }
@@ -110,98 +110,4 @@ func (h *half) expect(e *wire.Envelope) error {
 			e.Header.Seq, e.Header.Epoch, h.seq, h.epoch)
 	}
 	return nil
-}
-
-// HopLane is a lane of a hop channel: one QUIC stream. Seal and SealInner are for one goroutine, Open for one (another).
-type HopLane struct {
-	*Lane
-	out, in       half
-	outKey, inKey cipher.AEAD
-}
-
-// Hop makes the lane of the QUIC stream with that id. The caller never asks for an id twice.
-func (c *Channel) Hop(stream uint64) *HopLane {
-	l := &HopLane{Lane: c.newLane(stream)}
-	l.outKey, l.out = c.hopHalf(stream, c.Role.Sends())
-	l.inKey, l.in = c.hopHalf(stream, c.Role.Other().Sends())
-	return l
-}
-
-func (c *Channel) hopHalf(stream uint64, d wire.Direction) (cipher.AEAD, half) {
-	place := lanePlace(stream, d)
-	key := c.p.expandLabel(c.lanes, "lane key", place, c.p.keyLen)
-	defer clear(key)
-	aead, err := c.p.aead(key)
-	if err != nil {
-		panic("channel: " + err.Error()) // only for a key of the wrong length
-	}
-	return aead, newHalf(c.ID, stream, d, c.p.expandLabel(c.lanes, "lane iv", place, ivLen))
-}
-
-// Seal appends an envelope frame with a payload that is no inner envelope.
-func (l *HopLane) Seal(b []byte, t wire.EnvelopeType, payload []byte) []byte {
-	return l.seal(b, t, payload, func(header []byte) [32]byte { return wire.OuterDigest(header, payload) })
-}
-
-// SealInner appends an envelope frame around the body of an inner envelope with that digest.
-func (l *HopLane) SealInner(b, inner []byte, digest [32]byte) []byte {
-	return l.seal(b, wire.EnvelopeInner, inner, func(header []byte) [32]byte { return wire.OuterDigestOfInner(header, digest) })
-}
-
-func (l *HopLane) seal(b []byte, t wire.EnvelopeType, payload []byte, digest func(header []byte) [32]byte) []byte {
-	h := wire.Header{Epoch: l.out.epoch, Seq: l.out.seq, Type: t}
-	aad := h.Append(l.out.place())
-	header := aad[placeLen:]
-	n := len(header) + len(payload) + wire.MinCiphertext
-	b = append(wire.AppendFrameHeader(b, wire.FrameEnvelope, n), header...)
-	b = l.outKey.Seal(b, l.out.next(), payload, aad)
-	l.Sent.add(digest(header), len(payload))
-	return b
-}
-
-// Opened is a decrypted outer envelope.
-type Opened struct {
-	Type    wire.EnvelopeType
-	Payload []byte
-	Inner   wire.Envelope // Type EnvelopeInner: the payload taken apart
-	Digest  [32]byte      // Type EnvelopeInner: its digest
-}
-
-// Open decrypts the body of an envelope frame, appending the payload to dst. Errors have CodeIntegrity, CodeMalformed, CodeUnexpected or
-// CodeLimitExceeded and are fatal to the channel.
-func (l *HopLane) Open(dst, body []byte) (o Opened, err error) {
-	e, err := wire.ParseEnvelope(body)
-	if err != nil {
-		return o, err
-	}
-	if e.Header.Type == wire.EnvelopeContent {
-		return o, wire.Errorf(wire.CodeUnexpected, "content outside a conversation")
-	}
-	if err := l.in.expect(&e); err != nil {
-		return o, err
-	}
-	// Another lane's numbers may be longer than this one's: what is passed on must fit a frame there too.
-	if n := len(e.Ciphertext) - wire.MinCiphertext; n > wire.MaxPayload {
-		return o, wire.Errorf(wire.CodeLimitExceeded, "an envelope with %d bytes of payload", n)
-	}
-	o.Type = e.Header.Type
-	aad := append(l.in.place(), e.RawHeader...)
-	whole, err := l.inKey.Open(dst, l.in.next(), e.Ciphertext, aad)
-	if err != nil {
-		return o, wire.Errorf(wire.CodeIntegrity, "envelope %d of hop lane %d does not decrypt", e.Header.Seq, l.ID)
-	}
-	o.Payload = whole[len(dst):]
-	if o.Type != wire.EnvelopeInner {
-		l.Received.add(wire.OuterDigest(e.RawHeader, o.Payload), len(o.Payload))
-		return o, nil
-	}
-	if o.Inner, err = wire.ParseEnvelope(o.Payload); err != nil {
-		return o, err
-	}
-	if o.Inner.Header.Type != wire.EnvelopeContent {
-		return o, wire.Errorf(wire.CodeUnexpected, "an inner envelope that is no content")
-	}
-	o.Digest = wire.InnerDigest(o.Inner.RawHeader, o.Inner.Ciphertext)
-	l.Received.add(wire.OuterDigestOfInner(e.RawHeader, o.Digest), len(o.Payload))
-	return o, nil
 }

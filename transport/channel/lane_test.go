@@ -253,11 +253,11 @@ func TestWrongCommitment(t *testing.T) {
 		c, i, _ := newConversation(t, s)
 		forge := func(committed string) []byte {
 			evil := c.a.fork()
-			key, opening := evil.outRatchet.next()
+			key, opening := evil.out.ratchet.next()
 			h := wire.Header{Type: wire.EnvelopeContent}
 			h.Commitment = wire.Commitment(opening, i.ID, 0, 1, h.AppendUncommitted(nil), []byte(committed))
 			header := h.Append(nil)
-			return evil.aead(&key).Seal(header, evil.out.next(), []byte("I owe you 1"), append(wire.AppendPlace(nil, i.ID, 0, 1), header...))
+			return evil.aead(&key).Seal(header, evil.out.half.next(), []byte("I owe you 1"), append(wire.AppendPlace(nil, i.ID, 0, 1), header...))
 		}
 		must(t, open(c.b.fork(), forge("I owe you 1")))
 		wantCode(t, open(c.b.fork(), forge("I owe you 9")), wire.CodeIntegrity)
@@ -269,9 +269,9 @@ func TestRatchetForgets(t *testing.T) {
 	c, i, _ := newConversation(t, wire.SuiteX25519AES256GCM)
 	first := say(c.a, "secret")
 	must(t, open(c.b.fork(), first))
-	old := c.b.inRatchet.state
+	old := c.b.in.state
 	must(t, open(c.b, first))
-	if c.b.inRatchet.state == old || c.a.outRatchet.state != c.b.inRatchet.state {
+	if c.b.in.state == old || c.a.out.state != c.b.in.state {
 		t.Error("the ratchets have not moved on together")
 	}
 	thief := c.b.fork()

@@ -9,94 +9,188 @@ import (
 // Observer follows a conversation as the relay does, without any of its keys: the handshake's order and canonical form, the
 // transcripts from the inner digests, and the heads (protocol.md sections 3 and 5.6). It is for one goroutine at a time.
 type Observer struct {
-	next        wire.FrameType // of the handshake; FrameEnvelope once it is complete
-	hello       *wire.Hello
-	answer      *wire.Answer
-	helloBody   []byte
-	answerBody  []byte
-	proofBody   []byte
+	exchange    *exchange // the handshake under way, the first or a rekeying's; nil where there is none
 	machineSeen [2]bool
 
-	id    [32]byte
-	sides [2]*observed // by the role that sends, less one
+	id          [32]byte
+	established bool
+	epoch       uint64
+	th          []byte       // of the epoch
+	nextTH      []byte       // of the epoch that follows, from its accept until both sides have switched
+	switched    [2]bool      // by the role, less one
+	asked       bool         // rekey-please has passed in this epoch
+	sides       [2]*observed // by the role that sends, less one
 }
 
 type observed struct {
 	*Transcript
-	seq uint64
+	epoch, seq uint64
+}
+
+// exchange is one handshake as it passes.
+type exchange struct {
+	kind                             wire.Kind
+	next                             wire.FrameType
+	hello                            *wire.Hello
+	answer                           *wire.Answer
+	helloBody, answerBody, proofBody []byte
 }
 
 // NewObserver begins before hello.
-func NewObserver() *Observer { return &Observer{next: wire.FrameHello} }
+func NewObserver() *Observer {
+	return &Observer{exchange: &exchange{kind: wire.KindConversation, next: wire.FrameHello}}
+}
 
-// Established reports whether accept has passed.
-func (o *Observer) Established() bool { return o.next == wire.FrameEnvelope }
+// Established reports whether the first accept has passed.
+func (o *Observer) Established() bool { return o.established }
 
 // ID is the channel's id once it is established.
 func (o *Observer) ID() [32]byte { return o.id }
 
-// Hello and Answer are the two offers, nil before they passed.
-func (o *Observer) Hello() *wire.Hello   { return o.hello }
-func (o *Observer) Answer() *wire.Answer { return o.answer }
+// Hello and Answer are the two offers of the handshake under way, nil before they passed and when it is complete.
+func (o *Observer) Hello() *wire.Hello {
+	if o.exchange == nil {
+		return nil
+	}
+	return o.exchange.hello
+}
 
-// Handshake takes a frame of the handshake lane that side from sends. Errors: CodeMalformed, CodeUnexpected, CodeLimitExceeded.
+func (o *Observer) Answer() *wire.Answer {
+	if o.exchange == nil {
+		return nil
+	}
+	return o.exchange.answer
+}
+
+// Handshake takes a frame of the handshake lane that side from sends. Errors: CodeMalformed, CodeUnexpected, CodeLimitExceeded, and in
+// rekeyings CodeWrongContext, CodeIntegrity, CodeUnsealed.
 func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
-	if f.Type == wire.FrameMachine && o.Established() && !o.machineSeen[from-1] {
+	switch {
+	case f.Type == wire.FrameMachine && o.established && !o.machineSeen[from-1]:
 		o.machineSeen[from-1] = true
 		_, err := wire.ParseMachineFrame(f.Body)
 		return err
+	case f.Type == wire.FrameRekeyPlease && o.established && from == wire.RoleResponder:
+		return o.please(f.Body)
+	case f.Type == wire.FrameSwitched && o.nextTH != nil:
+		return o.turn(from, f.Body)
+	}
+	var x exchange
+	switch {
+	case o.exchange != nil:
+		x = *o.exchange
+	case o.established && o.nextTH == nil:
+		x = exchange{kind: wire.KindConversationRekey, next: wire.FrameHello}
 	}
 	sender := wire.RoleInitiator
 	if f.Type == wire.FrameAnswer || f.Type == wire.FrameAccept {
 		sender = wire.RoleResponder
 	}
-	if o.Established() || f.Type != o.next || from != sender {
+	if f.Type != x.next || from != sender {
 		return wire.Errorf(wire.CodeUnexpected, "%v from the %v in a conversation's handshake", f.Type, from)
 	}
-	body := slices.Clone(f.Body)
-	var err error
-	switch f.Type {
+	accept, err := x.take(f.Type, slices.Clone(f.Body))
+	if err == nil && f.Type == wire.FrameHello && o.established {
+		err = o.checkRekey(x.hello)
+	}
+	if err != nil {
+		return err // and nothing has changed
+	}
+	o.exchange = &x
+	if accept != nil {
+		o.accepted(accept)
+	}
+	return nil
+}
+
+// take takes the next message. accept is not nil when it was the last.
+func (x *exchange) take(t wire.FrameType, body []byte) (accept *wire.Accept, err error) {
+	switch t {
 	case wire.FrameHello:
-		o.helloBody = body
-		if o.hello, err = wire.ParseHello(body); err == nil && o.hello.Kind != wire.KindConversation {
-			err = wire.Errorf(wire.CodeUnexpected, "a %v handshake inside a conversation", o.hello.Kind)
+		x.helloBody = body
+		if x.hello, err = wire.ParseHello(body); err == nil && x.hello.Kind != x.kind {
+			err = wire.Errorf(wire.CodeUnexpected, "a %v handshake where a %v handshake belongs", x.hello.Kind, x.kind)
 		}
 	case wire.FrameAnswer:
-		o.answerBody = body
-		if o.answer, err = wire.ParseAnswer(body); err == nil && !o.answer.Suite.Known() {
+		x.answerBody = body
+		if x.answer, err = wire.ParseAnswer(body); err == nil && !x.answer.Suite.Known() {
 			err = &wire.MalformedError{What: "answer", Reason: "a suite that does not exist"}
 		}
 	case wire.FrameProof:
-		o.proofBody = body
+		x.proofBody = body
 		var p *wire.Proof
 		if p, err = wire.ParseProof(body); err == nil && p.Delegation != nil {
 			err = wire.Errorf(wire.CodeUnexpected, "a delegation in a conversation's proof")
 		}
 	case wire.FrameAccept:
-		var a *wire.Accept
-		if a, err = wire.ParseAccept(body); err == nil {
-			_, err = wire.ParseConversationParameters(a.Parameters)
-		}
-		if err == nil {
-			o.establish(a)
+		if accept, err = wire.ParseAccept(body); err == nil {
+			_, err = wire.ParseConversationParameters(accept.Parameters)
 		}
 	}
-	if err == nil {
-		o.next++ // hello, answer, proof, accept and envelope follow each other
+	if err != nil {
+		return nil, err
+	}
+	x.next++ // hello, answer, proof, accept follow each other
+	return accept, nil
+}
+
+// checkRekey wants a rekeying of this conversation and epoch.
+func (o *Observer) checkRekey(h *wire.Hello) error {
+	c, err := wire.ParseRekeyContext(h.Context)
+	if err == nil && (c.Channel != o.id || !slices.Equal(c.TH, o.th)) {
+		err = wire.Errorf(wire.CodeWrongContext, "a rekeying of another conversation or epoch")
 	}
 	return err
 }
 
-func (o *Observer) establish(a *wire.Accept) {
-	hash := suites[o.answer.Suite].hash()
-	th2 := wire.TH2(hash, wire.KindConversation, o.helloBody, o.answerBody)
-	th3 := wire.TH3(hash, wire.KindConversation, th2, o.proofBody, a.Parameters)
-	th := wire.TH(hash, wire.KindConversation, th3, a.Seal.Append(nil), a.MAC)
-	o.id = wire.ChannelID(th)
-	for i := range o.sides {
-		o.sides[i] = &observed{Transcript: newTranscript(th, 0, wire.Direction(i+1))}
+func (o *Observer) accepted(a *wire.Accept) {
+	x := o.exchange
+	o.exchange = nil
+	hash := suites[x.answer.Suite].hash()
+	th2 := wire.TH2(hash, x.kind, x.helloBody, x.answerBody)
+	th3 := wire.TH3(hash, x.kind, th2, x.proofBody, a.Parameters)
+	th := wire.TH(hash, x.kind, th3, a.Seal.Append(nil), a.MAC)
+	if o.established {
+		o.nextTH = th
+		return
 	}
-	o.helloBody, o.answerBody, o.proofBody = nil, nil, nil
+	o.established, o.id, o.th = true, wire.ChannelID(th), th
+	for i := range o.sides {
+		o.sides[i] = &observed{Transcript: newTranscript(0, th, 0, wire.Direction(i+1))}
+	}
+}
+
+func (o *Observer) please(body []byte) error {
+	p, err := wire.ParseRekeyPlease(body)
+	if err == nil && (o.asked || p.Epoch != o.epoch || o.nextTH != nil || o.Answer() != nil) {
+		err = wire.Errorf(wire.CodeUnexpected, "a rekey-please that has no place")
+	}
+	o.asked = o.asked || err == nil
+	return err
+}
+
+// turn follows one side into the next epoch.
+func (o *Observer) turn(from wire.Role, body []byte) error {
+	w, err := wire.ParseSwitched(body)
+	if err != nil {
+		return err
+	}
+	s := o.sides[from-1]
+	switch {
+	case w.Epoch != o.epoch+1 || o.switched[from-1] || from == wire.RoleResponder && !o.switched[0]:
+		return wire.Errorf(wire.CodeUnexpected, "a switch to epoch %d where none is due", w.Epoch)
+	case len(w.Lanes) > 1 || len(w.Lanes) == 1 && w.Lanes[0].Lane != 0 || w.Last(0) != s.seq:
+		return wire.Errorf(wire.CodeIntegrity, "a switch that does not agree with the %d envelopes that passed", s.seq)
+	case !s.allSealed():
+		return wire.Errorf(wire.CodeUnsealed, "a switch behind envelopes without their seal")
+	}
+	s.turn(w.Epoch, o.nextTH, true)
+	s.epoch, s.seq = w.Epoch, 0
+	o.switched[from-1] = true
+	if o.switched == [2]bool{true, true} {
+		o.epoch, o.th, o.nextTH, o.switched, o.asked = w.Epoch, o.nextTH, nil, [2]bool{}, false
+	}
+	return nil
 }
 
 // Envelope takes an inner envelope with that digest. Errors: CodeUnexpected, CodeIntegrity, CodeLimitExceeded.
@@ -105,8 +199,8 @@ func (o *Observer) Envelope(from wire.Role, e *wire.Envelope, digest [32]byte) e
 		return wire.Errorf(wire.CodeUnexpected, "content before the conversation's handshake is complete")
 	}
 	s := o.sides[from-1]
-	if e.Header.Epoch != 0 || e.Header.Seq != s.seq {
-		return wire.Errorf(wire.CodeIntegrity, "inner envelope %d of epoch %d where %d was next", e.Header.Seq, e.Header.Epoch, s.seq)
+	if e.Header.Epoch != s.epoch || e.Header.Seq != s.seq {
+		return wire.Errorf(wire.CodeIntegrity, "inner envelope %d of epoch %d where %d of epoch %d was next", e.Header.Seq, e.Header.Epoch, s.seq, s.epoch)
 	}
 	s.seq++
 	s.add(digest, len(e.RawHeader)+len(e.Ciphertext))
@@ -139,6 +233,5 @@ func (o *Observer) Sealed(from wire.Role) bool {
 	if !o.Established() {
 		return true
 	}
-	s := o.sides[from-1]
-	return s.LastSealed() == s.Here()
+	return o.sides[from-1].allSealed()
 }

@@ -117,7 +117,7 @@ func FuzzObserver(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		w := &watch{t: t, o: NewObserver(), messages: messages, machine: machine,
-			sides: [2]*side{newSide(end.TH, wire.RoleInitiator), newSide(end.TH, wire.RoleResponder)}}
+			sides: [2]*side{newSide(end.TH(), wire.RoleInitiator), newSide(end.TH(), wire.RoleResponder)}}
 		for s, goesOn := script(steps), true; len(s) > 0 && goesOn; {
 			switch s.next() % seeKinds {
 			case seeDue:

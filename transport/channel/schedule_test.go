@@ -142,8 +142,8 @@ func TestScheduleByTheText(t *testing.T) {
 				th3 := sum(a.hash, []byte(kind+" responder\x00"), len32(th2, proof, c.Parameters))
 				th := sum(a.hash, []byte(kind+" channel\x00"), len32(th3, c.Seal.Append(nil), c.MAC))
 				id := sha256.Sum256(th)
-				if !bytes.Equal(th, h.ic.TH) || id != h.ic.ID {
-					t.Errorf("TH %x, by the text %x", h.ic.TH, th)
+				if !bytes.Equal(th, h.ic.TH()) || id != h.ic.ID {
+					t.Errorf("TH %x, by the text %x", h.ic.TH(), th)
 				}
 
 				prk := mac(a.hash, make([]byte, len(th)), shared)

@@ -9,10 +9,16 @@ import (
 // Transcript is the running hash over one direction of a lane (protocol.md section 5.5), with the places in it that its sender
 // has sealed and the other side has not yet acknowledged. Its methods may be called by any goroutine.
 type Transcript struct {
+	lane      uint64
+	direction wire.Direction
+
 	mu     sync.Mutex
 	here   mark
 	acked  mark   // the last place acknowledged; at first T(-1)
 	sealed []mark // ascending, after acked
+	passed []mark // ends of epochs behind which nothing has come yet, and that no head has named
+	last   uint64 // envelopes of the latest earlier epoch that had any
+	lastT  [32]byte
 }
 
 // mark is a place and what was sent up to it through all epochs, for the limits of section 10.
@@ -21,9 +27,28 @@ type mark struct {
 	envelopes, bytes uint64
 }
 
-func newTranscript(th []byte, lane uint64, d wire.Direction) *Transcript {
-	m := mark{Place: wire.Place{T: wire.FirstTranscript(th, lane, d, 0, [32]byte{})}}
-	return &Transcript{here: m, acked: m}
+func newTranscript(epoch uint64, th []byte, lane uint64, d wire.Direction) *Transcript {
+	m := mark{Place: wire.Place{Epoch: epoch, T: wire.FirstTranscript(th, lane, d, 0, [32]byte{})}}
+	return &Transcript{lane: lane, direction: d, here: m, acked: m}
+}
+
+// turn moves on to T(-1) of an epoch and returns how many envelopes the one before had. sent: the transcript is this side's own, or an
+// observer's.
+func (t *Transcript) turn(epoch uint64, th []byte, sent bool) (last uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.here
+	if old.Count > 0 {
+		t.last, t.lastT = old.Count, old.T
+	}
+	t.here.Place = wire.Place{Epoch: epoch, T: wire.FirstTranscript(th, t.lane, t.direction, t.last, t.lastT)}
+	switch {
+	case sent && t.acked.Place == old.Place:
+		t.acked = t.here // it names nothing that was not acknowledged
+	case !sent && t.lastSealed().envelopes < old.envelopes:
+		t.passed = append(t.passed, old) // the head that closes its flight may have been made before
+	}
+	return old.Count
 }
 
 // add moves on over one envelope of n bytes of body.
@@ -33,6 +58,7 @@ func (t *Transcript) add(digest [32]byte, n int) {
 	t.here.Count++
 	t.here.envelopes++
 	t.here.bytes += uint64(n)
+	t.passed = nil
 	t.mu.Unlock()
 }
 
@@ -47,24 +73,53 @@ func (t *Transcript) Here() wire.Place {
 func (t *Transcript) Seal() wire.Place {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	last := t.acked
-	if n := len(t.sealed); n > 0 {
-		last = t.sealed[n-1]
-	}
-	if last.Place != t.here.Place {
+	if t.lastSealed().Place != t.here.Place {
 		t.sealed = append(t.sealed, t.here)
 	}
 	return t.here.Place
+}
+
+// cover takes a place that the other side has sealed: here, or the end of an earlier epoch behind which nothing has come. news is false
+// where it was sealed before; ok is false where it is neither.
+func (t *Transcript) cover(p wire.Place) (news, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := t.lastSealed()
+	if p == last.Place && last.envelopes == t.here.envelopes {
+		return false, true
+	}
+	if p == t.here.Place {
+		t.sealed, t.passed = append(t.sealed, t.here), nil
+		return true, true
+	}
+	for _, m := range t.passed {
+		if p == m.Place {
+			t.sealed, t.passed = append(t.sealed, m), nil
+			return true, true
+		}
+	}
+	return false, false
+}
+
+// allSealed reports whether some sealed place covers everything that was sent.
+func (t *Transcript) allSealed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lastSealed().envelopes == t.here.envelopes
 }
 
 // LastSealed is the newest sealed place, or the last one acknowledged.
 func (t *Transcript) LastSealed() wire.Place {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.lastSealed().Place
+}
+
+func (t *Transcript) lastSealed() mark {
 	if n := len(t.sealed); n > 0 {
-		return t.sealed[n-1].Place
+		return t.sealed[n-1]
 	}
-	return t.acked.Place
+	return t.acked
 }
 
 // Acknowledged is the newest place that the other side acknowledged.

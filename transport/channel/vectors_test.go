@@ -102,7 +102,7 @@ var knownKinds = map[string]func(k known){
 		aead, iv := p.parametersAEAD(prk, k.one("th2"))
 		k.sameKey("the parameters", p, aead, k.one("par-key"))
 		k.same("their iv", iv, k.one("par-iv"))
-		k.same("the lane secret", newChannel(wire.RoleInitiator, s, p, wire.KindHop, prk, k.one("th")).lanes, k.one("lanes"))
+		k.same("the lane secret", newChannel(wire.RoleInitiator, s, p, wire.KindHop, prk, k.one("th")).epochs[0].lanes, k.one("lanes"))
 		for field, label := range map[string]string{"mac-i": "mac i", "mac-r": "mac r"} {
 			k.same(field, p.expandLabel(prk, label, k.one("th2"), p.hash().Size()), k.one(field))
 		}
@@ -112,9 +112,9 @@ var knownKinds = map[string]func(k known){
 		s, p := k.suite()
 		lane := k.number("lane")
 		if lanes := k.all("lanes"); len(lanes) == 1 {
-			c := &Channel{p: p, lanes: lanes[0]}
+			c := &Channel{p: p}
 			for i, d := range []wire.Direction{1, 2} {
-				key, half := c.hopHalf(lane, d)
+				key, half := c.hopHalf(&epoch{lanes: lanes[0]}, lane, d)
 				k.sameKey("the lane", p, key, k.all("key")[i])
 				k.same("iv", half.iv[:], k.all("iv")[i])
 			}
@@ -123,8 +123,8 @@ var knownKinds = map[string]func(k known){
 		for i, role := range []wire.Role{wire.RoleInitiator, wire.RoleResponder} {
 			l := newChannel(role, s, p, wire.KindConversation, k.one("prk"), k.one("th")).Conversation()
 			out, in := i, 1-i
-			k.same("the ratchet of what is sent", l.outRatchet.state[:], k.all("ratchet")[out])
-			k.same("the ratchet of what is received", l.inRatchet.state[:], k.all("ratchet")[in])
+			k.same("the ratchet of what is sent", l.out.state[:], k.all("ratchet")[out])
+			k.same("the ratchet of what is received", l.in.state[:], k.all("ratchet")[in])
 			k.same("the iv of what is sent", l.out.iv[:], k.all("iv")[out])
 			k.same("the iv of what is received", l.in.iv[:], k.all("iv")[in])
 		}
@@ -149,9 +149,21 @@ var knownKinds = map[string]func(k known){
 		s, p := k.suite()
 		d := k.number("direction")
 		c := newChannel(wire.Role(d), s, p, wire.KindConversation, k.one("prk"), k.one("th"))
-		k.same("the key", c.machine[d-1][:], k.one("machine-key"))
+		k.same("the key", c.epochs[0].machine[d-1][:], k.one("machine-key"))
 		m := c.MachineFrame([32]byte(k.one("machine-hash")))
 		k.same("the MAC", m.MAC[:], k.one("mac"))
+	},
+	"rekey-mac": func(k known) {
+		s, p := k.suite()
+		d := k.number("direction")
+		e := newChannel(wire.RoleInitiator, s, p, wire.KindHop, k.one("prk"), k.one("th")).epochs[0]
+		key := e.please
+		if d > 0 {
+			key = e.switched[d-1]
+		}
+		k.same("the key", key[:], k.one("mac-key"))
+		mac := wire.RekeyMAC(&key, [32]byte(k.one("channel")), k.one("unsigned"))
+		k.same("the MAC", mac[:], k.one("mac"))
 	},
 	"proof-mac":  func(k known) { k.handshakeMAC("mac i", "th2") },
 	"accept-mac": func(k known) { k.handshakeMAC("mac r", "th3") },
