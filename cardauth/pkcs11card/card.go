@@ -12,8 +12,6 @@
 package pkcs11card
 
 import (
-	"crypto"
-	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
 	"os"
@@ -21,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"sinete/cardauth/pkcs11card/internal/login"
 	"sinete/cardauth/pkcs11card/profile"
 )
 
@@ -42,13 +41,13 @@ type Token struct {
 }
 
 // PINTries is what a token says of the tries that are left, without a number. Some say nothing before a PIN has been wrong.
-type PINTries string
+type PINTries = login.Tries
 
 const (
-	PINUntouched PINTries = ""       // all, or the token does not say
-	PINLow       PINTries = "low"    // a wrong PIN has been given since the last right one
-	PINFinal     PINTries = "final"  // one more wrong PIN locks it
-	PINLocked    PINTries = "locked" // none
+	PINUntouched = login.Untouched // all, or the token does not say
+	PINLow       = login.Low       // a wrong PIN has been given since the last right one
+	PINFinal     = login.Final     // one more wrong PIN locks it
+	PINLocked    = login.Locked    // none
 )
 
 // Certificate is a certificate on a token.
@@ -79,16 +78,6 @@ func installed(all []string) (paths []string) {
 		}
 	}
 	return paths
-}
-
-// StoreRequest is a key to be made on a token, and who certifies it.
-type StoreRequest struct {
-	Curve   elliptic.Curve // P-256 or P-384; nil for RSA
-	RSABits int            // where Curve is nil
-	// Issue returns the chain for the key, DER, the person's certificate first.
-	Issue func(crypto.PublicKey) (chain [][]byte, err error)
-	Label string // of the objects, before " CERTIFICATE" and " KEY"; CITIZEN AUTHENTICATION if empty
-	ID    []byte // CKA_ID, 45 (hexadecimal) if empty; what had it is replaced
 }
 
 // Options are wishes beside a URI. The zero value is right for most.

@@ -42,20 +42,24 @@ func (u *URI) candidates(tokens []Token) []candidate {
 // preferred narrows what was found down, where several are left, to those within their validity, to those whose chain is
 // accepted, and to the one that was chosen last time. A wish that nobody fulfils is none: what is wrong with an expired card is
 // better told when it is used.
-func preferred(found []candidate, o Options) []candidate {
-	now := time.Now()
-	for _, good := range []func(candidate) bool{
-		func(c candidate) bool { return !now.Before(c.cert.NotBefore) && !now.After(c.cert.NotAfter) },
-		func(c candidate) bool {
+func preferred(found []candidate, o Options) ([]candidate, Why) {
+	now, why := time.Now(), WhyOnly
+	for _, wish := range []struct {
+		Why
+		granted func(candidate) bool
+	}{
+		{WhyValid, func(c candidate) bool { return !now.Before(c.cert.NotBefore) && !now.After(c.cert.NotAfter) }},
+		{WhyTrusted, func(c candidate) bool {
 			return o.Accept == nil || o.Accept(chainOf(c.cert.Certificate, c.token.Certificates, wire.MaxChain)) == nil
-		},
-		func(c candidate) bool { return o.Preferred != [32]byte{} && KeyHash(c.cert.Certificate) == o.Preferred },
+		}},
+		{WhyRemembered, func(c candidate) bool { return KeyHash(c.cert.Certificate) == o.Preferred }},
 	} {
-		if best := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return !good(c) }); len(best) > 0 {
-			found = best
+		best := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return !wish.granted(c) })
+		if len(best) > 0 && len(best) < len(found) {
+			found, why = best, wish.Why
 		}
 	}
-	return found
+	return found, why
 }
 
 // choose returns the one token to open, which may still have several certificates: which of them have a key is known
@@ -64,7 +68,7 @@ func (u *URI) choose(tokens []Token, o Options) (*Token, error) {
 	if len(tokens) == 0 {
 		return nil, &NotFoundError{URI: u.String(), Reason: "there is no such token"}
 	}
-	found := preferred(u.candidates(tokens), o)
+	found, _ := preferred(u.candidates(tokens), o)
 	if len(found) == 0 {
 		if len(tokens) == 1 && tokens[0].Login {
 			return &tokens[0], nil

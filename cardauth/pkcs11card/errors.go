@@ -31,13 +31,6 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("%d cards fit: %s", len(e.URIs), strings.Join(e.URIs, " "))
 }
 
-// CancelledError says that the person did not give the PIN in the dialog of the card's own software, or at the reader.
-type CancelledError struct{ Card string }
-
-func (e *CancelledError) Error() string {
-	return fmt.Sprintf("the PIN of %q was not given", e.Card)
-}
-
 // ExportableError says that a private key can be taken out of its token, so that having the card proves nothing. A URI with
 // exportable-key=yes takes it, for tests.
 type ExportableError struct{ Card string }
@@ -45,11 +38,6 @@ type ExportableError struct{ Card string }
 func (e *ExportableError) Error() string {
 	return fmt.Sprintf("the private key on %q can be copied out of it", e.Card)
 }
-
-// UnsupportedError says what a token or this build cannot do.
-type UnsupportedError struct{ What string }
-
-func (e *UnsupportedError) Error() string { return "pkcs11card: " + e.What }
 
 // URIError says what is wrong with a PKCS #11 URI.
 type URIError struct{ Reason string }

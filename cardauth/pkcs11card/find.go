@@ -7,7 +7,18 @@ type Found struct {
 	Token       Token
 	Certificate Certificate
 	Chain       [][]byte // DER: the certificate and its issuers as far as the token shows them, the anchor left out
+	Why         Why
 }
+
+// Why is what told a certificate from the others that would do.
+type Why string
+
+const (
+	WhyOnly       Why = "only"       // there is no other
+	WhyValid      Why = "valid"      // it is within its validity
+	WhyTrusted    Why = "trusted"    // its chain is accepted
+	WhyRemembered Why = "remembered" // it was chosen last time
+)
 
 // Modules are the modules that Open looks at for this URI. Errors: URIError, NotFoundError.
 func Modules(uri string) ([]string, error) {
@@ -42,13 +53,14 @@ func FindWith(uri string, tokens []Token, o Options) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := preferred(u.candidates([]Token{*t}), o)
+	_, why := preferred(u.candidates(match), o)
+	found, _ := preferred(u.candidates([]Token{*t}), o)
 	switch len(found) {
 	case 0:
 		return nil, &NotFoundError{URI: u.String(), Reason: "the token shows no such certificate before login"}
 	case 1:
 		c := found[0].cert
-		return &Found{Token: *t, Certificate: *c, Chain: chainOf(c.Certificate, t.Certificates, wire.MaxChain)}, nil
+		return &Found{Token: *t, Certificate: *c, Chain: chainOf(c.Certificate, t.Certificates, wire.MaxChain), Why: why}, nil
 	}
 	return nil, ambiguous(found)
 }

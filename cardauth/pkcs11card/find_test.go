@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sinete/cardauth/pkcs11card/internal/cryptoki"
+	"sinete/cardauth/pkcs11card/internal/login"
 )
 
 // A card is found, with its issuers, before anybody has given its PIN; and wrong PINs show.
@@ -74,7 +75,7 @@ func TestPINTries(t *testing.T) {
 		cryptoki.FlagPINCountLow | cryptoki.FlagPINFinalTry:                          PINFinal,
 		cryptoki.FlagPINCountLow | cryptoki.FlagPINFinalTry | cryptoki.FlagPINLocked: PINLocked,
 		0x400000: PINUntouched} {
-		if got := pinTries(flags); got != want {
+		if got := login.TriesOf(flags); got != want {
 			t.Errorf("%x: %q, want %q", flags, got, want)
 		}
 	}

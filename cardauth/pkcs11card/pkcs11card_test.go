@@ -73,24 +73,6 @@ func TestPINFromURI(t *testing.T) {
 	}
 }
 
-func TestURIsPINNeverLocks(t *testing.T) {
-	h := &holder{uri: URI{PIN: ptr("1")}, token: Token{Label: "chip"}, prompt: right}
-	var e *cardauth.PINError
-	for _, r := range []cardauth.PINRequest{{Final: true}, {Wrong: true}} {
-		if pin, err := h.ask(t.Context(), r); !errors.As(err, &e) || pin != "" {
-			t.Errorf("%+v: %q, %v", r, pin, err)
-		}
-	}
-	h.uri.LastTry = true
-	if pin, err := h.ask(t.Context(), cardauth.PINRequest{Final: true}); err != nil || pin != "1" {
-		t.Errorf("with leave to: %q, %v", pin, err)
-	}
-	h.refused = true
-	if pin, err := h.ask(t.Context(), cardauth.PINRequest{}); !errors.As(err, &e) || pin != "" {
-		t.Errorf("once it was refused: %q, %v", pin, err)
-	}
-}
-
 func TestOneLoginForTheProcess(t *testing.T) {
 	fill(t, "shared", StoreRequest{})
 	a := open(t, uri("shared"), right)
@@ -244,7 +226,7 @@ func TestAlwaysAuthenticate(t *testing.T) {
 // behind ends all sessions on the card's token behind its back.
 func behind(t *testing.T, c *card) {
 	t.Helper()
-	if err := c.session.close(t.Context()); err != nil {
+	if err := c.Session.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -287,7 +269,7 @@ func TestRenewalOnTheToken(t *testing.T) {
 	seals(t, first)
 	count := func(when string) {
 		t.Helper()
-		all, err := first.session.find(t.Context(), nil)
+		all, err := first.Session.Find(t.Context(), nil)
 		if err != nil || len(all) != 6 { // key pair, certificate, three authorities
 			t.Errorf("%d objects on the token %s, %v", len(all), when, err)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"sinete/cardauth"
 	"sinete/cardauth/pkcs11card/internal/cryptoki"
+	"sinete/cardauth/pkcs11card/internal/login"
 	"sinete/cardauth/seal"
 	"sinete/wire"
 )
@@ -50,28 +51,19 @@ func mechanism(list []uint64, s wire.Scheme) (uint64, wire.Scheme, bool) {
 	return 0, 0, false
 }
 
-// mechanisms are those of the token.
-func (h *holder) mechanisms(ctx context.Context) ([]uint64, error) {
-	a, _, err := h.m.Do(ctx, h.session.life, &cryptoki.Request{Op: cryptoki.OpMechanisms, Slot: h.slot})
-	if err != nil {
-		return nil, err
-	}
-	return a.Numbers, nil
-}
-
 // chooseMechanism sets the card's mechanism and scheme.
 func (c *card) chooseMechanism(ctx context.Context) error {
 	s, err := seal.DefaultScheme(c.cert.PublicKey)
 	if err != nil {
 		return err
 	}
-	list, err := c.mechanisms(ctx)
+	list, err := c.Mechanisms(ctx)
 	if err != nil {
 		return err
 	}
 	var ok bool
 	if c.mech, c.scheme, ok = mechanism(list, s); !ok {
-		return &UnsupportedError{fmt.Sprintf("the token %q has no mechanism for %v", c.token.Label, s)}
+		return &UnsupportedError{What: fmt.Sprintf("the token %q has no mechanism for %v", c.info.Label, s)}
 	}
 	return nil
 }
@@ -84,14 +76,14 @@ func (c *card) chooseMechanism(ctx context.Context) error {
 func (c *card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(c.ending, stop)()
+	defer context.AfterFunc(c.Ending, stop)()
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.Turn <- struct{}{}:
+		defer func() { <-c.Turn }()
 	case <-ctx.Done():
 		return nil, c.ended(ctx.Err())
 	}
-	if c.closed.Load() {
+	if c.Closed() {
 		return nil, cardauth.ErrClosed
 	}
 	message := in.Append(nil)
@@ -103,14 +95,14 @@ func (c *card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) 
 		c.idle.Reset(c.options.Idle)
 	}
 	if err := seal.VerifySignature(c.cert.PublicKey, c.scheme, message, sig); err != nil {
-		return nil, &ModuleError{Module: c.m.Path(), Call: cryptoki.OpSign.String(), Err: fmt.Errorf("a signature that does not verify: %w", err)}
+		return nil, &ModuleError{Module: c.Module.Path(), Call: cryptoki.OpSign.String(), Err: fmt.Errorf("a signature that does not verify: %w", err)}
 	}
 	return sig, nil
 }
 
 // ended is err, or what it means where Close broke in.
 func (c *card) ended(err error) error {
-	if c.closed.Load() && errors.Is(err, context.Canceled) {
+	if c.Closed() && errors.Is(err, context.Canceled) {
 		return cardauth.ErrClosed
 	}
 	return err
@@ -120,19 +112,19 @@ func (c *card) ended(err error) error {
 func (c *card) persevere(ctx context.Context, message []byte) ([]byte, error) {
 	sig, err := c.attempt(ctx, message)
 	switch {
-	case lost(err):
-		err = c.drop(ctx)
-	case broken(err):
-		c.session = nil
-		err = c.m.Restart(ctx, c.life)
+	case login.Lost(err):
+		err = c.Drop(ctx)
+	case login.Broken(err):
+		c.Session = nil
+		err = c.Module.Restart(ctx, c.Life)
 	default:
 		return sig, err
 	}
 	if err != nil {
 		return nil, err
 	}
-	if sig, err = c.attempt(ctx, message); lost(err) {
-		if _, gone := c.present(ctx); gone != nil {
+	if sig, err = c.attempt(ctx, message); login.Lost(err) {
+		if _, gone := c.Present(ctx); gone != nil {
 			return nil, gone
 		}
 	}
@@ -141,44 +133,44 @@ func (c *card) persevere(ctx context.Context, message []byte) ([]byte, error) {
 
 // attempt signs once, in the session that is there or a fresh one.
 func (c *card) attempt(ctx context.Context, message []byte) (sig []byte, err error) {
-	if c.session == nil {
+	if c.Session == nil {
 		if err := c.resume(ctx); err != nil {
-			return nil, errors.Join(err, c.drop(context.WithoutCancel(ctx)))
+			return nil, errors.Join(err, c.Drop(context.WithoutCancel(ctx)))
 		}
 	}
 	if c.always {
-		err = c.withPIN(ctx, func(pin []byte) (err error) {
-			if sig, err = c.sign(ctx, message, pin); refusedPIN(err) {
+		err = c.WithPIN(ctx, func(pin []byte) (err error) {
+			if sig, err = c.sign(ctx, message, pin); login.Refused(err) {
 				err = errors.Join(err, c.renew(ctx)) // the session would stay in its unfinished signature
 			}
 			return err
 		})
 		return sig, err
 	}
-	if c.token.Profile.Dialog {
+	if c.info.Profile.Dialog {
 		c.notify(NoticeDialog)
 	}
 	sig, err = c.sign(ctx, message, nil)
 	switch {
 	case cryptoki.Has(err, cryptoki.PINLocked):
-		return nil, c.locked(ctx)
+		return nil, c.Locked(ctx)
 	case cryptoki.Has(err, cryptoki.FunctionCanceled, cryptoki.FunctionRejected):
-		return nil, &CancelledError{c.token.Label}
+		return nil, &CancelledError{Card: c.info.Label}
 	case cryptoki.Has(err, cryptoki.PINIncorrect):
-		return nil, c.pinError(PINUntouched)
+		return nil, c.PINError(PINUntouched)
 	}
 	return sig, err
 }
 
 // renew replaces the session by a fresh one that shares its login.
 func (c *card) renew(ctx context.Context) error {
-	old := c.session
-	s, err := openSession(ctx, c.m, c.slot, c.write)
+	old := c.Session
+	s, err := login.OpenSession(ctx, c.Module, c.Token.Slot, false)
 	if err != nil {
 		return err
 	}
-	c.session, c.life = s, s.life
-	return errors.Join(c.findKey(ctx), old.close(ctx))
+	c.Session, c.Life = s, s.Life
+	return errors.Join(c.findKey(ctx), old.Close(ctx))
 }
 
 // sign makes the calls of one signature.
@@ -195,7 +187,7 @@ func (c *card) sign(ctx context.Context, message, pin []byte) ([]byte, error) {
 	if c.options.Notify != nil {
 		defer afterFunc(noticeable, func() { c.notify(NoticeWaiting) }).Stop()
 	}
-	a, err := c.session.do(ctx, &cryptoki.Request{Op: cryptoki.OpSign, Object: c.key, Mechanism: c.mech, PSS: c.scheme == wire.SchemeRSAPSS,
+	a, err := c.Session.Do(ctx, &cryptoki.Request{Op: cryptoki.OpSign, Object: c.key, Mechanism: c.mech, PSS: c.scheme == wire.SchemeRSAPSS,
 		Data: input, Context: c.always, PIN: pin})
 	if err != nil {
 		return nil, err
@@ -206,9 +198,15 @@ func (c *card) sign(ctx context.Context, message, pin []byte) ([]byte, error) {
 	}
 	sig, err := encodeECDSA(a.Data, (pub.Params().BitSize+7)/8)
 	if err != nil {
-		return nil, &ModuleError{Module: c.m.Path(), Call: cryptoki.OpSign.String(), Err: err}
+		return nil, &ModuleError{Module: c.Module.Path(), Call: cryptoki.OpSign.String(), Err: err}
 	}
 	return sig, nil
+}
+
+func (c *card) notify(n Notice) {
+	if c.options.Notify != nil {
+		c.options.Notify(c.info.Label, n)
+	}
 }
 
 // encodeECDSA turns r and s of n bytes each into the ASN.1 that X.509 and TLS have.

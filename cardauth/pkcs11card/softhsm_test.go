@@ -86,7 +86,8 @@ func fill(t *testing.T, token string, r StoreRequest, extra ...cryptoki.Attribut
 	if r.Issue == nil {
 		r.Issue = issueTo(trialpki.Person{Name: "ana"})
 	}
-	u, err := store(t.Context(), uri(token), right, r, true, extra...)
+	r.Extra = extra
+	u, err := Store(t.Context(), uri(token), right, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,8 @@ func TestImportedKeys(t *testing.T) {
 	for i, k := range kinds {
 		k.request.ID = []byte{byte(i + 1)}
 		k.request.Issue = issueTo(trialpki.Person{Name: "ana"})
-		u, err := store(t.Context(), uri("imported"), right, k.request, false)
+		k.request.Import = true
+		u, err := Store(t.Context(), uri("imported"), right, k.request)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"sinete/cardauth/pkcs11card/internal/child"
 	"sinete/cardauth/pkcs11card/internal/cryptoki"
+	"sinete/cardauth/pkcs11card/internal/login"
 	"sinete/cardauth/seal"
 )
 
@@ -54,7 +55,7 @@ func tokensOf(ctx context.Context, m *child.Module, match func(*Token) bool) ([]
 			return nil, err
 		}
 	}
-	slots, err := slotsOf(ctx, m)
+	slots, err := login.Slots(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -83,44 +84,32 @@ func tokenOf(module string, s *cryptoki.Slot) Token {
 		t.Label, t.Serial, t.Manufacturer, t.Model = s.Label, s.Serial, s.Maker, s.Model
 		t.Login = s.TokenFlags&cryptoki.FlagLoginRequired != 0
 		t.Pad = s.TokenFlags&cryptoki.FlagProtectedPath != 0
-		t.PIN = pinTries(s.TokenFlags)
+		t.PIN = login.TriesOf(s.TokenFlags)
 	}
 	return t
 }
 
-func pinTries(flags uint64) PINTries {
-	switch {
-	case flags&cryptoki.FlagPINLocked != 0:
-		return PINLocked
-	case flags&cryptoki.FlagPINFinalTry != 0:
-		return PINFinal
-	case flags&cryptoki.FlagPINCountLow != 0:
-		return PINLow
-	}
-	return PINUntouched
-}
-
 func readCertificates(ctx context.Context, m *child.Module, t *Token) error {
-	s, err := openSession(ctx, m, uint64(t.Slot), false)
+	s, err := login.OpenSession(ctx, m, uint64(t.Slot), false)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.readObjects(ctx, t), s.close(ctx))
+	return errors.Join(readObjects(ctx, s, t), s.Close(ctx))
 }
 
 // readObjects fills in the certificates of a token as the session shows them.
-func (s *session) readObjects(ctx context.Context, t *Token) error {
-	certs, err := s.find(ctx, []uint64{cryptoki.AttrValue, cryptoki.AttrLabel, cryptoki.AttrID}, isCertificate...)
+func readObjects(ctx context.Context, s *login.Session, t *Token) error {
+	certs, err := s.Find(ctx, []uint64{cryptoki.AttrValue, cryptoki.AttrLabel, cryptoki.AttrID}, isCertificate...)
 	if err != nil {
 		return err
 	}
-	keys, err := s.find(ctx, []uint64{cryptoki.AttrID}, isPrivateKey)
+	keys, err := s.Find(ctx, []uint64{cryptoki.AttrID}, isPrivateKey)
 	if err != nil {
 		return err
 	}
 	hidden := false
 	if t.Login {
-		in, err := s.loggedIn(ctx)
+		in, err := s.LoggedIn(ctx)
 		if err != nil {
 			return err
 		}

@@ -19,11 +19,11 @@ func (c *card) Watch(ctx context.Context, changed func(present bool)) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.ending.Done():
+		case <-c.Ending.Done():
 			return
 		case <-child.After(pollTime):
 		}
-		if c.m.Busy() {
+		if c.Module.Busy() {
 			continue
 		}
 		if now, known := c.look(ctx, there); known && now != there {
@@ -36,22 +36,22 @@ func (c *card) Watch(ctx context.Context, changed func(present bool)) {
 // look reports whether the card is there, and whether that could be seen.
 func (c *card) look(ctx context.Context, there bool) (now, known bool) {
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.Turn <- struct{}{}:
+		defer func() { <-c.Turn }()
 	default:
 		return false, false
 	}
-	if c.closed.Load() {
+	if c.Closed() {
 		return false, false
 	}
 	var err error
 	if there {
-		_, err = c.present(ctx)
-	} else if err = c.seek(ctx); err == nil {
+		_, err = c.Present(ctx)
+	} else if err = c.Seek(ctx); err == nil {
 		err = c.same(ctx)
 	}
 	if _, absent := errors.AsType[*cardauth.AbsentError](err); absent {
-		return false, c.drop(ctx) == nil // its session is gone with it
+		return false, c.Drop(ctx) == nil // its session is gone with it
 	}
 	return err == nil, err == nil
 }
@@ -59,12 +59,12 @@ func (c *card) look(ctx context.Context, there bool) (now, known bool) {
 // rest ends the session of a card that has not signed for a while, and with the program's last one on the token its login.
 func (c *card) rest() {
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.Turn <- struct{}{}:
+		defer func() { <-c.Turn }()
 	default:
 		return // it signs just now
 	}
-	if !c.closed.Load() {
-		_ = c.drop(c.ending) // the next signature opens one, whatever became of this
+	if !c.Closed() {
+		_ = c.Drop(c.Ending) // the next signature opens one, whatever became of this
 	}
 }

@@ -38,6 +38,8 @@ var rooms = []room{
 	{name: "cardauth/pkcs11card/internal/cryptoki", imports: "", pure: true},
 	{name: "cardauth/pkcs11card/internal/native", imports: "cardauth/pkcs11card/internal/cryptoki"},
 	{name: "cardauth/pkcs11card/internal/child", imports: "cardauth/pkcs11card/internal/cryptoki cardauth/pkcs11card/internal/native"},
+	{name: "cardauth/pkcs11card/internal/login", imports: "cardauth cardauth/pkcs11card/internal/cryptoki cardauth/pkcs11card/internal/child"},
+	{name: "cardauth/pkcs11card/internal/store", imports: "cardauth/pkcs11card/internal/cryptoki cardauth/pkcs11card/internal/login"},
 	{name: "cardauth/revocation", imports: "wire cardauth"},
 	{name: "cardauth/cardtest", imports: "wire cardauth cardauth/seal internal/trialpki"},
 

@@ -1,0 +1,75 @@
+package profile
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestOf(t *testing.T) {
+	const pteid, opensc = "/usr/local/lib/libpteidpkcs11.so", "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so"
+	for _, tt := range []struct {
+		f        Facts
+		want     string
+		eachTime bool
+	}{
+		{Facts{Module: pteid, Manufacturer: "Portuguese Government", Model: "Portuguese eID NG", Key: "RSA"}, "Cartão de Cidadão v1", true},
+		{Facts{Module: pteid, Manufacturer: "Portuguese Government", Model: "Portuguese eID NG", Key: "EC"}, "Cartão de Cidadão v2", true},
+		{Facts{Module: pteid, Label: "CITIZEN CARD"}, "Cartão de Cidadão", true},
+		{Facts{Module: `C:\Windows\System32\pteidpkcs11.dll`, Key: "EC"}, "Cartão de Cidadão v2", true},
+		{Facts{Module: opensc, Label: "Auth PIN (CARTAO DE CIDADAO)", Key: "RSA"}, "Cartão de Cidadão v1 through OpenSC", false},
+		{Facts{Module: opensc, Manufacturer: "piv_II", Label: "PIV_II"}, "PIV", false},
+		{Facts{Module: "/usr/lib64/libykcs11.so.2", Manufacturer: "Yubico (www.yubico.com)"}, "PIV through Yubico's module", false},
+		{Facts{Module: opensc, Label: "MARI-LIIS MÄNNIK (Isikutuvastus)"}, "Estonian ID card", false},
+		{Facts{Module: "/usr/lib/x86_64-linux-gnu/libbeidpkcs11.so.0"}, "Belgian eID", false},
+		{Facts{Module: opensc, Label: "BELPIC (Basic PIN)"}, "Belgian eID through OpenSC", false},
+		{Facts{Module: "/usr/lib/libpkcs11-dnie.so"}, "DNI electrónico", false},
+		{Facts{Module: opensc, Label: "DNI electrónico (PIN)"}, "DNI electrónico through OpenSC", false},
+		{Facts{Module: "/usr/lib/softhsm/libsofthsm2.so", Manufacturer: "SoftHSM project"}, "SoftHSM", false},
+		{Facts{Module: "/x/libshim.so", Manufacturer: "SoftHSM project"}, "SoftHSM", false},
+		{Facts{Module: opensc, Label: "Somebody's"}, "PKCS #11 token", false},
+		{Facts{}, "PKCS #11 token", false},
+	} {
+		if p := Of(tt.f); p.Name != tt.want || p.EachTime != tt.eachTime {
+			t.Errorf("%+v: %q, each time %v", tt.f, p.Name, p.EachTime)
+		}
+	}
+}
+
+func TestOfModule(t *testing.T) {
+	if p := OfModule("/usr/local/lib/libpteidpkcs11.so"); !p.Terminal || !p.StaticReaders {
+		t.Errorf("%+v", p)
+	}
+	if p := OfModule("/usr/lib/opensc-pkcs11.so"); p.Terminal || p.StaticReaders {
+		t.Errorf("%+v", p)
+	}
+}
+
+// Every module that is looked for is one that a profile knows by name, and stands on an absolute path once.
+func TestModulePaths(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows", "freebsd"} {
+		seen := map[string]bool{}
+		for _, p := range ModulePaths(goos) {
+			known := false
+			for _, modules := range own {
+				for _, m := range modules {
+					known = known || m == ModuleName(p)
+				}
+			}
+			if !known || seen[p] || !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, `C:\`) {
+				t.Errorf("%s: %s", goos, p)
+			}
+			seen[p] = true
+		}
+		if len(seen) < 5 {
+			t.Errorf("%s: %d modules", goos, len(seen))
+		}
+	}
+}
+
+func TestModuleName(t *testing.T) {
+	for path, want := range map[string]string{"/a/libx.so": "x", "/a/x-y.so.0.1": "x-y", `C:\a\x.dll`: "x", "x": "x", "/a/libx.dylib": "x", "": ".", ".so": ".so"} {
+		if got := ModuleName(path); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+}
