@@ -2,6 +2,10 @@ package main
 
 import (
 	"cmp"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"fmt"
+	"slices"
 	"time"
 
 	"sinete/cardauth"
@@ -28,7 +32,7 @@ func (c *cardsCommand) run(p *program) int {
 		screen.show(errorEvent(t))
 		return t.status
 	}
-	readers, usable, candidates := readersOf(tokens, time.Now())
+	readers, usable := readersOf(tokens, p.remembered(), time.Now())
 	for _, r := range readers {
 		screen.show(r)
 	}
@@ -41,42 +45,66 @@ func (c *cardsCommand) run(p *program) int {
 		t := explain(&pkcs11card.NotFoundError{URI: "pkcs11:", Reason: noneUsable})
 		screen.show(errorEvent(t))
 		return t.status
-	case usable > 1:
+	case !anyChosen(readers):
 		screen.show(noticeEvent{severalUsable})
-	case candidates > 1:
-		screen.show(noticeEvent{othersExpired})
 	}
 	return statusDone
 }
 
-// readersOf describes what was found, and counts the certificates that can be used and those among which peer chat chooses, which are
-// more where some are out of their validity. One that several modules show is one, in the first of them.
-func readersOf(tokens []pkcs11card.Token, now time.Time) (readers []readerEvent, usable, candidates int) {
-	seen := map[string]string{} // module by certificate
-	var chosen *certificateEntry
+// readersOf describes what was found, and counts the certificates that can be used. One that several modules show is one, in the
+// first of them.
+func readersOf(tokens []pkcs11card.Token, last [32]byte, now time.Time) (readers []readerEvent, usable int) {
+	chosen, err := pkcs11card.FindWith("pkcs11:", tokens, pkcs11card.Options{Preferred: last})
+	seen := map[string]bool{}
 	for _, t := range tokens {
 		r := readerEvent{Module: t.Module, Reader: t.Reader, Present: t.Present, Token: t.Label, Serial: t.Serial,
 			Certificates: make([]certificateEntry, 0, len(t.Certificates))}
+		if t.Present {
+			r.Profile, r.PIN = t.Profile.Name, whenPIN(t)
+		}
 		for _, cert := range t.Certificates {
-			e := certificateEntry{URI: cert.URI, Name: cardauth.DisplayName(cert.Certificate), Label: cert.Label,
+			e := certificateEntry{URI: cert.URI, Name: cardauth.DisplayName(cert.Certificate), Label: cert.Label, Key: keyName(cert.PublicKey),
 				NotAfter: cert.NotAfter.UTC().Format(time.RFC3339), Reason: cmp.Or(cert.Refuse, outOfValidity(cert.Certificate, now)), authority: cert.IsCA}
 			e.Usable = e.Reason == ""
-			r.Certificates = append(r.Certificates, e)
-			module, again := seen[string(cert.Raw)]
-			if cert.Refuse != "" || again && module != t.Module {
-				continue
-			}
-			seen[string(cert.Raw)] = t.Module
-			candidates++
-			if e.Usable {
+			if e.Usable && !seen[string(cert.Raw)] {
+				seen[string(cert.Raw)] = true
 				usable++
-				chosen = &r.Certificates[len(r.Certificates)-1]
 			}
+			if err == nil && e.Usable && chosen.Token.Module == t.Module && chosen.Certificate.URI == cert.URI {
+				e.Chosen, e.Why = true, string(chosen.Why)
+			}
+			r.Certificates = append(r.Certificates, e)
 		}
 		readers = append(readers, r)
 	}
-	if usable == 1 && candidates == 1 {
-		chosen.Chosen = true
+	return readers, usable
+}
+
+func anyChosen(readers []readerEvent) bool {
+	return slices.ContainsFunc(readers, func(r readerEvent) bool {
+		return slices.ContainsFunc(r.Certificates, func(c certificateEntry) bool { return c.Chosen })
+	})
+}
+
+// whenPIN is when a card asks for its PIN, as far as that shows before login.
+func whenPIN(t pkcs11card.Token) string {
+	switch {
+	case t.Profile.EachTime:
+		return "each-time"
+	case t.Login && t.Pad:
+		return "pad"
+	case t.Login:
+		return "once"
 	}
-	return readers, usable, candidates
+	return ""
+}
+
+func keyName(key any) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return k.Params().Name
+	}
+	return ""
 }

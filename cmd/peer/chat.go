@@ -59,6 +59,7 @@ func (c *chatCommand) run(p *program) int {
 	defer stop()
 	in := newInput(p.stdin)
 	var talking atomic.Bool
+	p.accept = trusts(cfg.Policy)
 	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking)); err != nil {
 		return fail(err)
 	}
@@ -145,6 +146,16 @@ func hostOf(relay string) (string, error) {
 		return "", &peer.AddressError{Address: relay, Err: err}
 	}
 	return host, nil
+}
+
+// trusts reports whether a chain leads to an authority that the policy trusts, whatever has become of the certificate since.
+func trusts(policy *cardauth.Policy) func(chain [][]byte) error {
+	p := *policy
+	p.Revocation = cardauth.RevocationOff
+	return func(chain [][]byte) error {
+		_, err := p.VerifyPerson(chain, nil)
+		return err
+	}
 }
 
 // loadTrust makes a policy of the certificates in a folder, the usual one where none is named.

@@ -108,6 +108,8 @@ type readerEvent struct {
 	Present      bool               `json:"present"`
 	Token        string             `json:"token"`
 	Serial       string             `json:"serial"`
+	Profile      string             `json:"profile"` // the kind of card
+	PIN          string             `json:"pin"`     // once, each-time, or pad
 	Certificates []certificateEntry `json:"certificates"`
 }
 
@@ -115,10 +117,12 @@ type certificateEntry struct {
 	URI      string `json:"uri"`
 	Name     string `json:"name"`
 	Label    string `json:"label"`
+	Key      string `json:"key"`
 	NotAfter string `json:"not_after"`
 	Usable   bool   `json:"usable"`
 	Reason   string `json:"reason"` // why it is not usable
 	Chosen   bool   `json:"chosen"` // what peer chat takes where no card is named
+	Why      string `json:"why"`    // it is chosen
 
 	authority bool
 }

@@ -44,7 +44,7 @@ func TestJSON(t *testing.T) {
 		{warningEvent{Code: "going-away", Text: "t"}, `{"event":"warning","code":"going-away","text":"t"}`},
 		{errorEvent(trouble{code: "c", what: "w", advice: "a."}), `{"event":"error","code":"c","text":"w. a."}`},
 		{readerEvent{Module: "m", Reader: "r", Certificates: []certificateEntry{}},
-			`{"event":"reader","module":"m","reader":"r","present":false,"token":"","serial":"","certificates":[]}`},
+			`{"event":"reader","module":"m","reader":"r","present":false,"token":"","serial":"","profile":"","pin":"","certificates":[]}`},
 	} {
 		var out strings.Builder
 		(&jsonScreen{w: &out}).show(c.e)

@@ -99,8 +99,10 @@ type program struct {
 	terminal
 
 	login      func(ctx context.Context, cfg peer.Config) (session, error)
-	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt) (cardauth.Card, error)
+	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt, o pkcs11card.Options) (cardauth.Card, error)
 	listTokens func(modules []string) ([]pkcs11card.Token, error)
+	memory     string                     // file with the key of the card that was chosen last; empty: nothing is remembered
+	accept     func(chain [][]byte) error // whether a card's chain leads to a trusted authority; nil: any will do
 	// socket gives a socket and a relay's address.
 	socket func(relay string) (net.PacketConn, net.Addr, error)
 }
@@ -108,7 +110,7 @@ type program struct {
 // run is main without the process: it returns the exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, t terminal) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, terminal: t,
-		login: login, openToken: pkcs11card.Open, listTokens: pkcs11card.List, socket: socket}
+		login: login, openToken: pkcs11card.OpenWith, memory: memoryFile(), listTokens: pkcs11card.List, socket: socket}
 	return p.run(args)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"os"
@@ -25,7 +26,8 @@ func (p *program) openCard(ctx context.Context, name string, in *input, prompt c
 	case !strings.HasPrefix(name, "pkcs11:"):
 		return nil, badCardName(name)
 	}
-	card, err := p.openToken(ctx, name, prompt)
+	o := pkcs11card.Options{Accept: p.accept, Preferred: p.remembered(), Notify: p.cardNotice}
+	card, err := p.openToken(ctx, name, prompt, o)
 	several, ok := asError[*pkcs11card.AmbiguousError](err)
 	if !ok || !p.input {
 		return card, err
@@ -34,7 +36,49 @@ func (p *program) openCard(ctx context.Context, name string, in *input, prompt c
 	if err != nil {
 		return nil, err
 	}
-	return p.openToken(ctx, uri, prompt)
+	if card, err = p.openToken(ctx, uri, prompt, o); err == nil {
+		p.remember(card)
+	}
+	return card, err
+}
+
+// remembered is the key of the card that the person chose last time, zero if none is known.
+func (p *program) remembered() (key [32]byte) {
+	b, err := os.ReadFile(p.memory)
+	if err != nil || hex.DecodedLen(len(b)) != len(key) {
+		return key
+	}
+	if _, err := hex.Decode(key[:], b); err != nil {
+		return [32]byte{}
+	}
+	return key
+}
+
+// remember keeps the key of a card that the person has chosen. Where that cannot be written, they are asked again next time.
+func (p *program) remember(card cardauth.Card) {
+	if p.memory == "" {
+		return
+	}
+	key := pkcs11card.KeyHash(card.Certificate())
+	if os.MkdirAll(filepath.Dir(p.memory), 0o700) == nil {
+		_ = os.WriteFile(p.memory, []byte(hex.EncodeToString(key[:])), 0o600)
+	}
+}
+
+// memoryFile is where the card that was chosen last is remembered; empty where there is no such place.
+func memoryFile() string {
+	home, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, "sinete", "card")
+}
+
+// cardNotice tells a person who sits there what the card is waiting for.
+func (p *program) cardNotice(card string, n pkcs11card.Notice) {
+	if p.input {
+		fmt.Fprintln(p.stderr, cardNotice(card, n))
+	}
 }
 
 // choose has the person pick one of several cards.

@@ -112,7 +112,7 @@ func TestPINPrompt(t *testing.T) {
 func twoCards(opened *string) *program {
 	uris := []string{"pkcs11:token=a", "pkcs11:token=b"}
 	return &program{
-		openToken: func(_ context.Context, uri string, _ cardauth.Prompt) (cardauth.Card, error) {
+		openToken: func(_ context.Context, uri string, _ cardauth.Prompt, _ pkcs11card.Options) (cardauth.Card, error) {
 			*opened = uri
 			if uri == "pkcs11:" {
 				return nil, &pkcs11card.AmbiguousError{URIs: uris}
@@ -126,7 +126,7 @@ func twoCards(opened *string) *program {
 	}
 }
 
-func noToken(context.Context, string, cardauth.Prompt) (cardauth.Card, error) {
+func noToken(context.Context, string, cardauth.Prompt, pkcs11card.Options) (cardauth.Card, error) {
 	return nil, &pkcs11card.NotFoundError{URI: "pkcs11:", Reason: "no reader"}
 }
 
@@ -176,13 +176,12 @@ func TestCards(t *testing.T) {
 		want   []string
 	}{
 		{[]pkcs11card.Token{token("m", signature, usable, authority), token("n", again), {Reader: "E"}}, nil, 0,
-			[]string{`"uri":"pkcs11:token=a","name":"Ana","label":"AUTH","not_after":"2030-01-01T00:00:00Z","usable":true,"reason":"","chosen":true`,
+			[]string{`"uri":"pkcs11:token=a","name":"Ana","label":"AUTH","key":"","not_after":"2030-01-01T00:00:00Z","usable":true,"reason":"","chosen":true,"why":"only"`,
 				`"reason":"its signatures are legally binding","chosen":false`, `"reader":"E","present":false`}},
 		{[]pkcs11card.Token{token("m", usable, other)}, nil, 0, []string{`"chosen":false`}},
 		{[]pkcs11card.Token{token("m", expired, early)}, nil, 1, []string{`"usable":false,"reason":"it was valid until 2020-01-02","chosen":false`,
 			`"usable":false,"reason":"it is valid from `, `{"event":"error","code":"no-card"`}},
-		// peer chat would ask which of the two.
-		{[]pkcs11card.Token{token("m", usable, expired)}, nil, 0, []string{`"usable":true,"reason":"","chosen":false`, `"reason":"it was valid until 2020-01-02"`}},
+		{[]pkcs11card.Token{token("m", usable, expired)}, nil, 0, []string{`"usable":true,"reason":"","chosen":true,"why":"valid"`, `"reason":"it was valid until 2020-01-02"`}},
 		{[]pkcs11card.Token{token("m", usable)}, &pkcs11card.ModuleError{Module: "n", Call: "dlopen", Err: errors.New("x")}, 0,
 			[]string{`"chosen":true`, `{"event":"warning","code":"card-module"`}},
 		{[]pkcs11card.Token{token("m", signature)}, nil, 1, []string{`{"event":"error","code":"no-card"`}},
@@ -210,6 +209,59 @@ func TestCards(t *testing.T) {
 		out.Reset()
 		if status := p.run([]string{"cards", "--module", "a,b", "--module=c"}); strings.Contains(out.String(), "State CA") || status != c.status || strings.Contains(out.String(), "<U+") {
 			t.Errorf("in lines: status %d, %q", status, out.String())
+		}
+	}
+}
+
+// The card that somebody chose is taken the next time.
+func TestRememberedCard(t *testing.T) {
+	w, err := trialpki.New(trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ana, err := w.IssuePerson(trialpki.Person{Name: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	card, err := softcard.FromKey(ana.Key, ana.Chain, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs strings.Builder
+	uris := []string{"pkcs11:token=a", "pkcs11:token=b"}
+	p := &program{stderr: &errs, memory: filepath.Join(t.TempDir(), "sinete", "card"), terminal: terminal{input: true},
+		listTokens: func([]string) ([]pkcs11card.Token, error) { return nil, nil }}
+	p.openToken = func(_ context.Context, uri string, _ cardauth.Prompt, o pkcs11card.Options) (cardauth.Card, error) {
+		if uri == "pkcs11:" && o.Preferred != pkcs11card.KeyHash(ana.Certificate) {
+			return nil, &pkcs11card.AmbiguousError{URIs: uris}
+		}
+		return card, nil
+	}
+	for range 2 { // the second time without being asked
+		if _, err := p.openCard(t.Context(), "", newInput(strings.NewReader("1\n")), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(errs.String(), whichCard); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	for _, broken := range []string{"", "00", strings.Repeat("x", 64)} {
+		if err := os.WriteFile(p.memory, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p.remembered() != [32]byte{} {
+			t.Errorf("%q was believed", broken)
+		}
+	}
+}
+
+func TestReaderLines(t *testing.T) {
+	e := readerEvent{Module: "/m.so", Reader: "R", Present: true, Token: "T", Profile: "Cartão de Cidadão v2", PIN: "each-time",
+		Certificates: []certificateEntry{{Name: "Ana", Label: "AUTH", Key: "P-256", NotAfter: "x", URI: "pkcs11:", Usable: true, Chosen: true, Why: "remembered"}}}
+	got := strings.Join(readerLines(e), "\n")
+	for _, want := range []string{"Cartão de Cidadão v2, asks for its PIN at each signature", "through /m.so", "Ana, AUTH, P-256, valid", "this one is used: you chose it last time"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %q", got, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
 	"sinete/peer"
 	"sinete/wire"
 )
@@ -231,7 +232,6 @@ const (
 	noReader      = "no reader and no token was found"
 	noneUsable    = "none of these certificates can be used"
 	severalUsable = "several can be used: name one with peer chat --card URI, or choose when you are asked"
-	othersExpired = "peer chat does not look at dates when it chooses: name the one that is valid with peer chat --card URI"
 )
 
 // outOfValidity says why a certificate is of no use at a time, which is between its dates if that is nothing.
@@ -264,6 +264,29 @@ func pinPrompt(r cardauth.PINRequest) string {
 	return s + fmt.Sprintf("PIN of %s: ", safe(r.Card))
 }
 
+// pinHabit says when a card asks for its PIN.
+var pinHabit = map[string]string{
+	"once":      ", asks for its PIN once",
+	"each-time": ", asks for its PIN at each signature: it signs once, for a key of the session (--sign delegated)",
+	"pad":       ", whose PIN is entered at the reader",
+}
+
+var whyChosen = map[string]string{
+	string(pkcs11card.WhyValid):      ": it is the one within its validity",
+	string(pkcs11card.WhyRemembered): ": you chose it last time",
+}
+
+// cardNotice is what a person is told while the card takes its time.
+func cardNotice(card string, n pkcs11card.Notice) string {
+	switch n {
+	case pkcs11card.NoticePad:
+		return "Enter the PIN of " + safe(card) + " at the reader."
+	case pkcs11card.NoticeDialog:
+		return "The software of " + safe(card) + " may ask for its PIN in a window of its own."
+	}
+	return "Waiting for " + safe(card) + "."
+}
+
 func readerLines(e readerEvent) []string {
 	head := e.Reader
 	if e.Present && e.Token != e.Reader {
@@ -273,6 +296,9 @@ func readerLines(e readerEvent) []string {
 		head += ": empty"
 	}
 	lines := []string{head}
+	if e.Profile != "" {
+		lines = append(lines, "  "+e.Profile+pinHabit[e.PIN]+", through "+e.Module)
+	}
 	for _, c := range e.Certificates {
 		if c.authority {
 			continue // nobody's card
@@ -281,10 +307,10 @@ func readerLines(e readerEvent) []string {
 		if t, err := time.Parse(time.RFC3339, c.NotAfter); err == nil {
 			until = t.Local().Format(time.DateOnly)
 		}
-		lines = append(lines, fmt.Sprintf("  %s, %s, valid until %s", c.Name, c.Label, until), "    "+c.URI)
+		lines = append(lines, fmt.Sprintf("  %s, %s, %s, valid until %s", c.Name, c.Label, c.Key, until), "    "+c.URI)
 		switch {
 		case c.Chosen:
-			lines = append(lines, "    this one is used")
+			lines = append(lines, "    this one is used"+whyChosen[c.Why])
 		case c.Usable:
 			lines = append(lines, "    this one can be used")
 		default:
