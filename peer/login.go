@@ -150,16 +150,17 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 	}
 	s.self.waiting = &waiting{}
 	own := s.sealers()
+	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Settle: s.cfg.Policy.Settle,
+		Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
+			if c.Delegation != nil {
+				return nil, wire.Errorf(wire.CodeUnexpected, "a relay that seals with a delegated key")
+			}
+			return s.cfg.Policy.VerifyRelay(c.Chain, c.Staples, s.cfg.RelayName)
+		}}
 	ch, relay, parameters, err := link.Initiate(ctx, link.OnStream{Stream: control}, link.Initiation{
 		Config: channel.Config{Kind: wire.KindHop, Suites: s.cfg.Suites, Credentials: s.self.credentials, Limits: s.cfg.Limits,
 			Context: wire.HopContext{Binding: binding, Relay: s.cfg.RelayName}.Append(nil)},
-		Acquaintance: link.Acquaintance{Verifier: s.verifier, Now: time.Now, Settle: s.cfg.Policy.Settle,
-			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
-				if c.Delegation != nil {
-					return nil, wire.Errorf(wire.CodeUnexpected, "a relay that seals with a delegated key")
-				}
-				return s.cfg.Policy.VerifyRelay(c.Chain, c.Staples, s.cfg.RelayName)
-			}},
+		Acquaintance: who,
 		Seal: func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
 			return own(ctx, th2)
 		},
@@ -175,7 +176,7 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 	}
 	s.suite, s.relay = ch.Suite, relay
 	s.link = link.New(link.Config{Conn: conn, Control: control, Channel: ch, Role: wire.RoleInitiator, Other: relay.Signer,
-		Sealer: s.self.sealer, Verifier: s.verifier}, s)
+		Sealer: s.self.sealer, Verifier: s.verifier, Rekeys: s.hopRekeys(who)}, s)
 	s.self.waiting.through(s.link)
 	return nil
 }

@@ -88,10 +88,10 @@ func (c *Conversation) seal(content *wire.Content) link.Item {
 
 // flight sends items under one seal, over the hop's lane and the conversation's. next is the number after the last text in it.
 func (c *Conversation) flight(items []link.Item, next uint64, texts bool) error {
-	return c.lane.Flight(c.ctx, link.Flight{Items: items, Heads: func() []wire.Head {
+	return c.lane.Flight(c.ctx, link.Flight{Items: items, Heads: func(closing wire.Place) []wire.Head {
 		h := c.inner.Closing()
 		c.mu.Lock()
-		c.flights = append(c.flights, sentFlight{hop: c.lane.Place(), inner: *h.Mine, next: next, texts: texts})
+		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: next, texts: texts})
 		if c.stalled == nil {
 			c.stalled = time.AfterFunc(wire.UnconfirmedAfter*time.Second, c.unconfirmed)
 		}
@@ -135,7 +135,7 @@ func (c *Conversation) relayed(p wire.Place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := len(c.flights) - 1; i >= 0; i-- {
-		if f := c.flights[i]; f.texts && !after(f.hop, p) {
+		if f := c.flights[i]; f.texts && !f.hop.After(p) {
 			c.receipt(StageRelay, f.next)
 			return
 		}
@@ -147,7 +147,7 @@ func (c *Conversation) confirmed(p wire.Place) {
 	c.mu.Lock()
 	k := 0
 	next, texts := uint64(0), false
-	for k < len(c.flights) && !after(c.flights[k].inner, p) {
+	for k < len(c.flights) && !c.flights[k].inner.After(p) {
 		if c.flights[k].texts {
 			next, texts = c.flights[k].next, true
 		}
@@ -177,11 +177,6 @@ func raise(signal chan struct{}) {
 	case signal <- struct{}{}:
 	default:
 	}
-}
-
-// after reports whether p lies behind q.
-func after(p, q wire.Place) bool {
-	return p.Epoch > q.Epoch || p.Epoch == q.Epoch && p.Count > q.Count
 }
 
 // receipt tells once that everything before next has come to a stage. c.mu is held.

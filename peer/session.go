@@ -116,13 +116,13 @@ func (s *Session) acceptStreams() {
 		if err != nil {
 			return // with the link
 		}
-		s.running.Go(func() { s.serve(stream) })
+		lane := s.link.Lane(stream) // here, so that lanes are made in the order of their streams
+		s.running.Go(func() { s.serve(lane) })
 	}
 }
 
 // serve reads a conversation's stream. Its first envelope says whose it is.
-func (s *Session) serve(stream *transport.Stream) {
-	lane := s.link.Lane(stream)
+func (s *Session) serve(lane *link.Lane) {
 	var c *Conversation
 	var begun atomic.Pointer[Conversation] // c, for the control stream's goroutine
 	lane.Acknowledged = func(p wire.Place) {
@@ -157,7 +157,7 @@ func (s *Session) serve(stream *transport.Stream) {
 		c.end(reset.Number, false)
 	case errors.As(err, &reset):
 		lane.Drop()
-		stream.Cancel(wire.CodeBye)
+		lane.Stream.Cancel(wire.CodeBye)
 	default:
 		s.link.Fail(err)
 	}

@@ -26,10 +26,12 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 	s := &session{relay: r, legs: map[[16]byte]*leg{}, probes: make(chan [8]byte, 1), done: make(chan struct{})}
 	var place *place
 	returns := false // with a delegation made before
+	var inForce wire.RekeyLimits
+	who := link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet, Settle: r.cfg.Policy.Settle}
 	_, _, err = link.Respond(ctx, link.OnStream{Stream: control}, link.Response{
 		Config: channel.Config{Kind: wire.KindHop, Suites: r.cfg.Suites, Credentials: wire.Credentials{Chain: r.cfg.Card.Chain()},
 			Limits: r.cfg.Limits},
-		Acquaintance: link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet, Settle: r.cfg.Policy.Settle},
+		Acquaintance: who,
 		Context: func(h *wire.Hello) (string, error) {
 			returns = h.Delegation != nil
 			return r.checkContext(h, binding)
@@ -43,7 +45,8 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 				return nil, err
 			}
 			s.level, s.suites = r.cfg.Level(o.Identity), wire.SuitesAtLeast(h.Suites, r.cfg.MinSuite)
-			p := wire.HopParameters{Limits: h.Limits.Smaller(r.cfg.Limits), Level: s.level, Relay: r.cfg.Name}
+			inForce = h.Limits.Smaller(r.cfg.Limits)
+			p := wire.HopParameters{Limits: inForce, Level: s.level, Relay: r.cfg.Name}
 			rand.Read(p.Session[:])
 			return p.Append(nil), nil
 		},
@@ -53,7 +56,8 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 		Accept: func(ch *channel.Channel, o *link.Other, send func() error) error {
 			s.other = o
 			s.link = link.New(link.Config{Conn: conn, Control: control, Channel: ch, Role: wire.RoleResponder, Other: o.Signer,
-				Patient: !o.Delegated, Sealer: r.sealer, Class: s.level.String(), Verifier: r.verifier}, s)
+				Patient: !o.Delegated, Sealer: r.sealer, Class: s.level.String(), Verifier: r.verifier,
+				Rekeys: s.rekeys(who, o, inForce)}, s)
 			return place.take(s, send)
 		},
 	})

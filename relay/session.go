@@ -28,25 +28,9 @@ type session struct {
 	probes chan [8]byte
 	done   chan struct{} // closed when the session is out of the directory and its conversations are told
 
-	connects bucket // for the control lane's goroutine
+	connects link.Bucket // for the control lane's goroutine
 
 	returned atomic.Bool // its own program supersedes it
-}
-
-// bucket lets so many through at once, and so many a second after that.
-type bucket struct {
-	taken float64
-	at    time.Time
-}
-
-func (b *bucket) take(now time.Time, atOnce, perSecond float64) bool {
-	b.taken = max(0, b.taken-now.Sub(b.at).Seconds()*perSecond)
-	b.at = now
-	if b.taken+1 > atOnce {
-		return false
-	}
-	b.taken++
-	return true
 }
 
 // alive asks the other side for a sign of life.
@@ -173,7 +157,7 @@ func (s *session) refuse(req uint64, number wire.Code, suites []wire.Suite) erro
 }
 
 func (s *session) connect(m wire.Connect) error {
-	if !s.connects.take(time.Now(), wire.MaxConnects, wire.ConnectsPerSecond) {
+	if !s.connects.Take(time.Now(), wire.MaxConnects, wire.ConnectsPerSecond) {
 		return s.refuse(m.Req, wire.CodeBusy, nil)
 	}
 	o := s.relay.people.byID(m.ID)

@@ -31,6 +31,11 @@ type Place struct {
 	T     [32]byte
 }
 
+// After reports whether p lies behind q.
+func (p Place) After(q Place) bool {
+	return p.Epoch > q.Epoch || p.Epoch == q.Epoch && p.Count > q.Count
+}
+
 // Head is the statement which both sides of a lane seal (section 5.5).
 type Head struct {
 	Channel [32]byte

@@ -58,11 +58,16 @@ type Acquaintance struct {
 	Settle   func(ctx context.Context, p *cardauth.Party) error
 	Verifier *seal.Verifier
 	Now      func() time.Time
+	// Known, in a rekeying, is who the first handshake found: nobody else may seal.
+	Known *Other
 }
 
 // signer is whose seal the channel takes from then on: the scheme of the first seal is pinned, a delegation checked.
 // deployment is the name that it must have been made for; empty takes any.
 func (a *Acquaintance) signer(p *cardauth.Party, first wire.Seal, d *wire.SealedDelegation, deployment string) (*Other, error) {
+	if a.Known != nil {
+		return a.Known, nil
+	}
 	if d == nil {
 		s, err := p.Signer(first.Scheme, nil)
 		if err != nil {

@@ -44,7 +44,7 @@ type Item struct {
 // Flight is what is sent together, and the heads of a conversation that are sealed in the same batch.
 type Flight struct {
 	Items []Item
-	Heads func() []wire.Head // called when the batch begins; may be nil
+	Heads func(closing wire.Place) []wire.Head // called when the batch begins, with the place that closes the flight; may be nil
 }
 
 // FlightOf returns how many items, from the front, fit one flight, and their bytes of payload.
@@ -102,13 +102,14 @@ func (l *Link) Lane(s *transport.Stream) *Lane {
 	return lane
 }
 
-// Drop forgets the lane: its deadlines no longer count, and acknowledgements for it are ignored.
+// Drop forgets the lane, keys and all, once its stream is given up: its deadlines no longer count, and acknowledgements for it are ignored.
 func (l *Lane) Drop() {
 	l.link.mu.Lock()
 	delete(l.link.lanes, l.Stream.ID())
 	l.link.mu.Unlock()
 	l.sealed.end()
 	l.acked.end()
+	l.hop.Erase()
 }
 
 const headTime = wire.HeadSeconds * time.Second
@@ -123,6 +124,9 @@ const writePart = 16 << 10
 // Flight sends a flight and returns when its seal is written: then the next may follow.
 func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	if err := l.waitForRoom(ctx, len(f.Items)); err != nil {
+		return err
+	}
+	if err := l.link.rekeyer.MaySend(ctx); err != nil {
 		return err
 	}
 	for rest := f.Items; len(rest) > 0; {
@@ -147,11 +151,14 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 			return err
 		}
 	}
+	if l.hop.Erased() {
+		return channel.ErrErased
+	}
 	var heads []wire.Head
 	seals, err := l.link.Sealer.Seal(ctx, l.link.Class, func() []seal.Statement {
 		heads = append(heads, l.hop.Closing())
 		if f.Heads != nil {
-			heads = append(heads, f.Heads()...)
+			heads = append(heads, f.Heads(*heads[0].Mine)...)
 		}
 		return statements(heads)
 	})
@@ -162,13 +169,14 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	l.written = *heads[0].Mine
 	l.await()
 	l.writtenMu.Unlock()
+	l.link.rekeyer.Note()
 	return appendSeals(l.Stream, seals, heads)
 }
 
 // await lets the deadline of acknowledgements run if one is due: for what is sealed and written, since a card may take longer for the next
 // seal, and only for envelopes, since nobody acknowledges a seal that is passed on. writtenMu is held.
 func (l *Lane) await() {
-	if l.hop.Sent.Acknowledged() != l.written {
+	if l.written.After(l.hop.Sent.Acknowledged()) {
 		l.acked.start(headTime)
 	}
 }
@@ -187,9 +195,6 @@ func (l *Lane) waitForRoom(ctx context.Context, n int) error {
 		}
 	}
 }
-
-// Place is where the lane's sending side stands: compare it with what Acknowledged is called with.
-func (l *Lane) Place() wire.Place { return l.hop.Sent.Here() }
 
 // Confirm acknowledges everything that sealed flights have brought so far: on the hop, that is verified.
 func (l *Lane) Confirm() error {
@@ -233,6 +238,9 @@ func (l *Lane) envelope(body []byte) error {
 		l.buffer = make([]byte, 0, max(len(body), min(4*cap(l.buffer), 64<<10)))
 	}
 	o, err := l.hop.Open(l.buffer, body)
+	if err == channel.ErrErased {
+		return io.EOF // dropped: the stream's own end says so too
+	}
 	if err != nil {
 		return err
 	}
@@ -302,6 +310,7 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 	flight := l.pending
 	l.pending, l.buffer, l.pieces = Received{}, nil, len(flight.Pieces)
 	l.sealed.stop()
+	l.link.rekeyer.Note()
 	return deliver(&flight)
 }
 

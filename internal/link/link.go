@@ -40,6 +40,7 @@ type Config struct {
 	Sealer   *seal.Sealer
 	Class    string // of this session's batches (section 4.4)
 	Verifier *seal.Verifier
+	Rekeys   Rekeys
 }
 
 // Link is one session's hop: its control lane, the lanes of its conversations, and the acknowledgements of all of them.
@@ -47,6 +48,7 @@ type Link struct {
 	Config
 	handler Handler
 	control *Lane
+	rekeyer *Rekeyer
 
 	mu     sync.Mutex
 	lanes  map[uint64]*Lane
@@ -74,6 +76,7 @@ func New(cfg Config, h Handler) *Link {
 	l := &Link{Config: cfg, handler: h, lanes: map[uint64]*Lane{}, send: newSignal(), ack: newSignal()}
 	l.idle = sync.NewCond(&l.mu)
 	l.ctx, l.failed = context.WithCancelCause(context.Background())
+	l.rekeyer = NewRekeyer(l.ctx, cfg.Channel, cfg.Sealer, carrier{l}, cfg.Rekeys)
 	l.control = l.Lane(cfg.Control)
 	return l
 }
@@ -107,6 +110,7 @@ func (l *Link) Run(ctx context.Context) error {
 	err := orderly(l.Err())
 	l.Conn.Close(EndCode(err))
 	wg.Wait()
+	l.rekeyer.Close()
 	l.stopTimers()
 	return err
 }
@@ -335,8 +339,26 @@ func (l *Link) outside(f wire.Frame) error {
 			l.handler.Probed(nonce)
 		}
 		return err
+	case f.Type == wire.FrameProbe, f.Type == wire.FrameProbeAnswer, f.Type == wire.FrameMachine:
+		return wire.Errorf(wire.CodeUnexpected, "a %v frame in a session", f.Type)
 	}
-	return wire.Errorf(wire.CodeUnexpected, "a %v frame in a session", f.Type)
+	return l.rekeyer.Frame(f)
+}
+
+// Rekey begins a rekeying of the hop, or asks the other side to.
+func (l *Link) Rekey() { l.rekeyer.Now() }
+
+// carrier takes what a hop's rekeyings send to the control stream.
+type carrier struct{ *Link }
+
+func (c carrier) Post(f wire.Frame) error { return c.Control.Append(f.Append) }
+
+func (c carrier) Switch() error {
+	f, err := c.rekeyer.Turn()
+	if err != nil {
+		return err
+	}
+	return c.Post(f)
 }
 
 // patience extends the deadlines that run in all lanes.

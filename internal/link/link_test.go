@@ -110,12 +110,16 @@ func TestFramesOutOfPlace(t *testing.T) {
 		honest wire.Role // whose link reads it
 		want   wire.Code
 	}{
-		{frame(wire.FrameHello), wire.RoleResponder, wire.CodeUnexpected},
+		{frame(wire.FrameHello), wire.RoleInitiator, wire.CodeUnexpected},
+		{frame(wire.FrameHello), wire.RoleResponder, wire.CodeMalformed},
 		{frame(wire.FrameAnswer), wire.RoleInitiator, wire.CodeUnexpected},
 		{frame(wire.FrameProof), wire.RoleResponder, wire.CodeUnexpected},
 		{frame(wire.FrameAccept), wire.RoleInitiator, wire.CodeUnexpected},
-		{frame(wire.FrameSwitched), wire.RoleResponder, wire.CodeUnexpected},
-		{frame(wire.FrameRekeyPlease), wire.RoleInitiator, wire.CodeUnexpected},
+		{frame(wire.FrameSwitched), wire.RoleResponder, wire.CodeMalformed},
+		{frame(wire.FrameSwitched, (&wire.Switched{Epoch: 1}).Append(nil)...), wire.RoleResponder, wire.CodeUnexpected},
+		{frame(wire.FrameRekeyPlease), wire.RoleInitiator, wire.CodeMalformed},
+		{frame(wire.FrameRekeyPlease, wire.RekeyPlease{}.Append(nil)...), wire.RoleResponder, wire.CodeUnexpected},
+		{frame(wire.FrameRekeyPlease, wire.RekeyPlease{}.Append(nil)...), wire.RoleInitiator, wire.CodeIntegrity},
 		{frame(wire.FrameMachine), wire.RoleResponder, wire.CodeUnexpected},
 		{frame(wire.FrameProbe, nonce...), wire.RoleResponder, wire.CodeUnexpected}, // a peer asks nobody
 		{frame(wire.FrameProbeAnswer, nonce...), wire.RoleInitiator, wire.CodeUnexpected},

@@ -180,11 +180,13 @@ func TestDroppedLane(t *testing.T) {
 		k := newTalkers(t)
 		must(t, k.flight(t.Context(), 1))
 		k.lane.Drop()
-		must(t, k.flight(t.Context(), 1)) // was just about to be written
+		if err := k.flight(t.Context(), 1); err != channel.ErrErased { // was just about to be written
+			t.Errorf("a flight on a dropped lane: %v", err)
+		}
 		must(t, k.stream.Append(func(b []byte) []byte { return k.hop.Seal(b, wire.EnvelopeHandshake, []byte("x")) }))
 		go k.lane.Run(func(*Received) error { return nil }) // just about to be read
 		k.server.wantAlive(t, time.Hour)
-		k.acknowledge(4)
+		k.acknowledge(2)
 		k.evil.seals(wire.Head{Channel: k.evil.channel.ID, Lane: 400, Role: wire.RoleInitiator}) // never existed
 		k.server.wantAlive(t, time.Hour)
 	})

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sinete/cardauth"
 	"sinete/cardauth/seal"
 	"sinete/transport"
 	"sinete/transport/channel"
@@ -29,6 +30,7 @@ type key struct {
 	private ed25519.PrivateKey
 	delay   atomic.Int64
 	made    atomic.Int64
+	fails   atomic.Pointer[cardauth.AbsentError] // nil: it does not
 }
 
 func newKey() *key {
@@ -49,6 +51,9 @@ func (k *key) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) {
 	case <-wait.C:
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	if err := k.fails.Load(); err != nil {
+		return nil, err
 	}
 	k.made.Add(1)
 	return ed25519.Sign(k.private, in.Append(nil)), nil
@@ -74,9 +79,14 @@ type end struct {
 // ends connects a peer and a relay up to the point where a login is done.
 func ends(t *testing.T) (client, server *end) {
 	t.Helper()
+	return endsOver(t, transporttest.Options{Latency: 5 * time.Millisecond})
+}
+
+func endsOver(t *testing.T, options transporttest.Options) (client, server *end) {
+	t.Helper()
 	client, server = &end{role: wire.RoleInitiator, key: newKey()}, &end{role: wire.RoleResponder, key: newKey()}
 	client.channel, server.channel = hop(t)
-	network := transporttest.New(t, transporttest.Options{Latency: 5 * time.Millisecond})
+	network := transporttest.New(t, options)
 	client.network, server.network = network, network
 	client.conn, server.conn = network.Dial(network.Listen(transport.ServerConfig{}))
 	server.conn.LoggedIn()
@@ -93,6 +103,10 @@ func ends(t *testing.T) (client, server *end) {
 		t.Cleanup(e.sealer.Close)
 	}
 	return client, server
+}
+
+func newInitiator(c *channel.Channel) *channel.Initiator {
+	return channel.NewInitiator(c.Rekeying(wire.Credentials{Chain: [][]byte{{1}}}, wire.RekeyLimits{}))
 }
 
 // hop makes the two ends of a hop channel.

@@ -190,6 +190,13 @@ func (l *HopLane) Erase() {
 	}
 }
 
+// Erased reports whether the lane is erased.
+func (l *HopLane) Erased() bool {
+	l.outMu.Lock()
+	defer l.outMu.Unlock()
+	return l.outKey == nil
+}
+
 // Seal appends an envelope frame with a payload that is no inner envelope. Once the lane is erased it appends nothing; so does SealInner.
 func (l *HopLane) Seal(b []byte, t wire.EnvelopeType, payload []byte) []byte {
 	return l.seal(b, t, payload, func(header []byte) [32]byte { return wire.OuterDigest(header, payload) })

@@ -134,7 +134,7 @@ func (t *Transcript) Acknowledged() wire.Place {
 func (t *Transcript) Acknowledge(p wire.Place) (news bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if before(p, t.acked.Place) {
+	if t.acked.After(p) {
 		return false, nil
 	}
 	if p == t.acked.Place {
@@ -148,10 +148,6 @@ func (t *Transcript) Acknowledge(p wire.Place) (news bool, err error) {
 		}
 	}
 	return false, wire.Errorf(wire.CodeIntegrity, "an acknowledgement of envelope %d in epoch %d, which is no sealed place here", p.Count, p.Epoch)
-}
-
-func before(p, q wire.Place) bool {
-	return p.Epoch < q.Epoch || p.Epoch == q.Epoch && p.Count < q.Count
 }
 
 // Unacknowledged counts envelopes and bytes of their bodies that are not acknowledged.
