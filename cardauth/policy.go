@@ -44,6 +44,15 @@ func (p *Policy) VerifyPerson(chain, staples [][]byte) (*Party, error) {
 	return party, nil
 }
 
+// VerifySelf accepts one's own chain, whatever it is for: to ask about its own revocation.
+func (p *Policy) VerifySelf(chain [][]byte) (*Party, error) {
+	verified, aligned, err := p.verify(chain, nil, func(_, _ *x509.Certificate) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return newParty(verified, aligned), nil
+}
+
 // VerifyRelay accepts the chain of the relay of that name, a DNS name or an IP address. Otherwise it is like VerifyPerson.
 func (p *Policy) VerifyRelay(chain, staples [][]byte, name string) (*Party, error) {
 	verified, aligned, err := p.verify(chain, staples, func(leaf, _ *x509.Certificate) error {

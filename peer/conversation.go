@@ -45,6 +45,7 @@ type Conversation struct {
 
 	byeSeen     atomic.Bool // they said that they leave
 	machineSeen bool        // they sent a machine frame; the reader's
+	verified    *uint64     // number of their last text whose seals were verified; the reader's
 
 	arrived []arrival // of the flight that no inner seal covers yet; the reader's
 
@@ -135,6 +136,7 @@ func (c *Conversation) drive() {
 	if err == nil {
 		expiry := time.AfterFunc(time.Until(c.other.Until()), func() { c.end(wire.CodeCertificateExpired, true) })
 		defer expiry.Stop()
+		c.running.Go(c.recheck)
 		err = c.send()
 	}
 	if err != nil && c.ctx.Err() == nil {
@@ -145,7 +147,7 @@ func (c *Conversation) drive() {
 
 func (c *Conversation) handshake(ctx context.Context) error {
 	s := c.session
-	config := channel.Config{Kind: wire.KindConversation, Suites: c.suites, Credentials: s.self.credentials, Limits: s.cfg.Limits}
+	config := channel.Config{Kind: wire.KindConversation, Suites: c.suites, Credentials: s.self.shown(), Limits: s.cfg.Limits}
 	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet, Settle: s.cfg.Policy.Settle}
 	var ch *channel.Channel
 	var other *link.Other
@@ -341,6 +343,7 @@ func (c *Conversation) sealed(e *wire.SealEntry) error {
 func (c *Conversation) show(a arrival) {
 	switch a.content.Type {
 	case wire.ContentText:
+		c.verified = &a.content.Number
 		if c.contact.knows(a.content.ID) {
 			return
 		}
@@ -472,7 +475,7 @@ func (c *Conversation) finish() {
 	if c.channel != nil {
 		c.channel.Erase()
 	}
-	c.events.put(&Closed{c.reason(), c.session.memory.queued(c.Person.Identity)})
+	c.events.put(&Closed{c.reason(), c.session.memory.queued(c.Person.Identity), c.verified})
 	close(c.ended)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sinete/cardauth"
@@ -19,7 +20,8 @@ type sealing struct {
 	signing     Signing
 	sealer      *seal.Sealer
 	credentials wire.Credentials
-	standing    *Standing // nil while the card seals
+	staples     atomic.Pointer[[][]byte] // of the chain in credentials
+	standing    *Standing                // nil while the card seals
 	waiting     *waiting
 }
 
@@ -86,6 +88,7 @@ func Login(ctx context.Context, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, &OwnCertificateError{err}
 	}
+	staples := ownStaples(ctx, &cfg, own)
 	conn, err := dial(ctx, &cfg)
 	if err != nil {
 		return nil, err
@@ -94,6 +97,7 @@ func Login(ctx context.Context, cfg Config) (*Session, error) {
 		requests: map[uint64]chan wire.Control{}, conversations: map[[16]byte]*Conversation{},
 		byChannel: map[[32]byte]*Conversation{}, attempts: map[string]*attempt{},
 		bye: make(chan struct{}), done: make(chan struct{})}
+	s.self.staples.Store(&staples)
 	if err := s.handshake(ctx, conn); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -158,7 +162,7 @@ func (s *Session) handshake(ctx context.Context, conn *transport.Conn) error {
 			return s.cfg.Policy.VerifyRelay(c.Chain, c.Staples, s.cfg.RelayName)
 		}}
 	ch, relay, parameters, err := link.Initiate(ctx, link.OnStream{Stream: control}, link.Initiation{
-		Config: channel.Config{Kind: wire.KindHop, Suites: s.cfg.Suites, Credentials: s.self.credentials, Limits: s.cfg.Limits,
+		Config: channel.Config{Kind: wire.KindHop, Suites: s.cfg.Suites, Credentials: s.self.shown(), Limits: s.cfg.Limits,
 			Context: wire.HopContext{Binding: binding, Relay: s.cfg.RelayName}.Append(nil)},
 		Acquaintance: who,
 		Seal: func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sinete/cardauth"
+	"sinete/cardauth/revocation"
 	"sinete/transport/channel"
 	"sinete/wire"
 )
@@ -56,7 +57,8 @@ type Config struct {
 	Memory    *Memory      // what outlives a session; nil: a new one
 	Machine   *Machine     // nil: this machine
 	Limits    wire.RekeyLimits
-	Logger    *slog.Logger // nil: none
+	Recheck   time.Duration // how long after a revocation a session or conversation with that certificate ends at the latest; 0: 15 minutes
+	Logger    *slog.Logger  // nil: none
 	// Socket, if not nil, gives the socket and the relay's address in place of a UDP socket and a name look-up.
 	Socket func() (net.PacketConn, net.Addr, error)
 }
@@ -87,6 +89,9 @@ func (c *Config) complete() error {
 	}
 	if c.Limits == (wire.RekeyLimits{}) {
 		c.Limits = wire.RekeyLimits{Messages: wire.DefaultRekeyCount, Seconds: wire.DefaultRekeyAfter}
+	}
+	if c.Recheck == 0 {
+		c.Recheck = revocation.DefaultRecheck
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -188,6 +193,8 @@ type Warning struct{ Code, Text string }
 type Closed struct {
 	Number wire.Code // CodeBye: this side ended it; CodePeerLeft: the other did
 	Queued int       // messages that are not confirmed and stay queued for the next conversation with them
+	// Verified is the number of their last message whose seals were verified; nil where none came.
+	Verified *uint64
 }
 
 func (*Opened) event()           {}

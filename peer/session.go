@@ -83,6 +83,8 @@ func (s *Session) run() {
 		s.link.Fail(wire.Errorf(wire.CodeCertificateExpired, "the relay's certificate ended during the session"))
 	})
 	defer expiry.Stop()
+	s.running.Go(s.recheck)
+	s.running.Go(s.refreshStaples)
 	err := s.ending(s.link.Run(context.Background()))
 	accepting.Wait()
 	for _, c := range s.all() {

@@ -29,7 +29,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 	var inForce wire.RekeyLimits
 	who := link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet, Settle: r.cfg.Policy.Settle}
 	_, _, err = link.Respond(ctx, link.OnStream{Stream: control}, link.Response{
-		Config: channel.Config{Kind: wire.KindHop, Suites: r.cfg.Suites, Credentials: wire.Credentials{Chain: r.cfg.Card.Chain()},
+		Config: channel.Config{Kind: wire.KindHop, Suites: r.cfg.Suites, Credentials: r.credentials(),
 			Limits: r.cfg.Limits},
 		Acquaintance: who,
 		Context: func(h *wire.Hello) (string, error) {

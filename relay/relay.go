@@ -12,9 +12,11 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sinete/cardauth"
+	"sinete/cardauth/revocation"
 	"sinete/cardauth/seal"
 	"sinete/internal/link"
 	"sinete/relay/flow"
@@ -36,7 +38,8 @@ type Config struct {
 	MinSuite    wire.Suite   // the weakest on the hop and in conversations that pass through; 0: any
 	MaxSessions int          // 0: 10,000
 	Limits      wire.RekeyLimits
-	Logger      *slog.Logger // nil: none
+	Recheck     time.Duration // how long after its card was revoked a session ends at the latest; 0: 15 minutes
+	Logger      *slog.Logger  // nil: none
 	// DelegationGrace is how long after the loss of a session's connection its delegation may come back (protocol.md section 7.6); 0: never.
 	DelegationGrace time.Duration
 	// ResetKey lets peers notice at once that the relay was restarted: see transport.ServerConfig.
@@ -55,6 +58,8 @@ type Relay struct {
 
 	mu        sync.Mutex
 	byChannel map[[32]byte]*conversation
+
+	staples atomic.Pointer[[][]byte] // of the relay's own chain
 }
 
 const defaultMaxSessions = 10_000
@@ -77,6 +82,9 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	if cfg.Limits == (wire.RekeyLimits{}) {
 		cfg.Limits = wire.RekeyLimits{Messages: wire.DefaultRekeyCount, Seconds: wire.DefaultRekeyAfter}
 	}
+	if cfg.Recheck == 0 {
+		cfg.Recheck = revocation.DefaultRecheck
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -87,10 +95,14 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	r := &Relay{cfg: cfg, verifier: seal.NewVerifier(1 << 16), people: newDirectory(cfg.MaxSessions, cfg.DelegationGrace),
 		sealer:    seal.NewSealer(cfg.Card, wire.SignerHash(cfg.Card.Certificate().Raw, nil), seal.Config{}),
 		byChannel: map[[32]byte]*conversation{}}
+	refreshing, stop := context.WithCancel(context.Background())
+	defer stop()
+	r.running.Go(func() { r.refreshStaples(refreshing) })
 	if ready != nil {
 		ready()
 	}
 	err = r.accept(ctx, listener)
+	stop()
 	r.shutDown(listener)
 	return err
 }
@@ -146,6 +158,7 @@ func (r *Relay) serve(conn *transport.Conn) {
 	expiry := time.AfterFunc(time.Until(s.other.Until()), func() {
 		s.link.Fail(wire.Errorf(wire.CodeCertificateExpired, "the certificate or delegation ended during the session"))
 	})
+	r.running.Go(func() { r.recheck(s) })
 	err = s.link.Run(context.Background())
 	expiry.Stop()
 	s.ended(err)

@@ -232,7 +232,7 @@ func (s *session) ended(err error) {
 		if !s.returned.Load() {
 			toOther = number
 		}
-	case wire.CodeGoingAway, wire.CodeCertificateExpired:
+	case wire.CodeGoingAway, wire.CodeCertificateExpired, wire.CodeCertificateRevoked, wire.CodeRevocationUnknown:
 		toOther = number
 	}
 	s.mu.Lock()

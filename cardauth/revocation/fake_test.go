@@ -87,9 +87,12 @@ func newResponder(t testing.TB) (*responder, *x509.Certificate) {
 }
 
 func (r *responder) checker(edit func(*Config)) *Checker {
-	k := newChecker(r.t, edit)
-	k.client.Transport = r
-	return k
+	return newChecker(r.t, func(c *Config) {
+		c.Transport = r
+		if edit != nil {
+			edit(c)
+		}
+	})
 }
 
 // withNonce puts a nonce into a signed response, which is signed anew.

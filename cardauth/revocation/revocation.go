@@ -47,7 +47,9 @@ type Config struct {
 	Dir     string         // keeps answers for the next start of the program; made if missing; empty: memory only
 	Allowed []netip.Prefix // networks that may be asked although their addresses are private, loopback or the like
 	Now     func() time.Time
-	Logger  *slog.Logger // nil: none. It gets addresses and reasons, never whose certificate it was
+	// Transport, if not nil, stands in place of the network, and of the rules on addresses with it.
+	Transport http.RoundTripper
+	Logger    *slog.Logger // nil: none. It gets addresses and reasons, never whose certificate it was
 }
 
 // Checker asks and remembers. It is safe for concurrent use.
@@ -80,8 +82,12 @@ func New(cfg Config) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checker{cfg: cfg, client: newClient(cfg.Allowed), cache: cache, slots: make(chan struct{}, fetches),
-		flights: map[[32]byte]*flight{}, lists: map[string]*sync.Mutex{}, failed: map[string]time.Time{}}, nil
+	k := &Checker{cfg: cfg, client: newClient(cfg.Allowed), cache: cache, slots: make(chan struct{}, fetches),
+		flights: map[[32]byte]*flight{}, lists: map[string]*sync.Mutex{}, failed: map[string]time.Time{}}
+	if cfg.Transport != nil {
+		k.client.Transport = cfg.Transport
+	}
+	return k, nil
 }
 
 func (k *Checker) now() time.Time { return k.cfg.Now() }

@@ -49,6 +49,12 @@ func (o *Other) Until() time.Time {
 	return until
 }
 
+// Forget drops what a verifier remembers of their signatures: their certificate does not hold any more.
+func (o *Other) Forget(v *seal.Verifier) {
+	v.Forget(o.Signer.Digest)
+	v.Forget(wire.SignerHash(o.Certificate.Raw, nil))
+}
+
 // Acquaintance is how a side finds out who the other is.
 type Acquaintance struct {
 	// Meet verifies the other's certificates by what they show. It asks no network: they are strangers yet.

@@ -17,6 +17,7 @@ import (
 //	ca/NAME.key                  the authorities' keys (PKCS #8)
 //	ca/people/SERIALNUMBER       holds the name that has this subject serialNumber
 //	ca/issued/KIND/NAME/HEX.pem  every certificate issued, by its serial number; KIND is person or relay
+//	ca/revoked/HEX               time and reason of each that is revoked or suspended
 
 // Create makes a hierarchy as New does, in a directory. It refuses one that already holds a hierarchy, or what an organisation put
 // there for a relay of its own: trust/, relay.pem, relay.key. The error is fs.ErrExist then.
@@ -91,6 +92,10 @@ func (w *World) keyFile(l level) string   { return filepath.Join(w.dir, "ca", l.
 
 func (w *World) record(kind, name string, c *x509.Certificate) error {
 	if w.dir == "" {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.byName[name] = append(w.byName[name], c)
+		w.bySerial[c.SerialNumber.Text(16)] = c
 		return nil
 	}
 	dir := filepath.Join(w.dir, "ca", "issued", kind, name)

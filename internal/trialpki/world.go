@@ -44,8 +44,12 @@ type World struct {
 	now  func() time.Time
 	dir  string // empty: in memory
 
-	mu     sync.Mutex
-	people map[string]string // serialNumber to name, in memory
+	// In memory, where there is no directory.
+	mu       sync.Mutex
+	people   map[string]string              // serialNumber to name
+	byName   map[string][]*x509.Certificate // issued
+	bySerial map[string]*x509.Certificate   // the same, by their serial number in hexadecimal
+	revoked  map[string]*revocation         // likewise
 }
 
 // level describes an authority: where it is kept, who signs it, with what key.
@@ -72,7 +76,8 @@ var levels = []level{
 }
 
 func empty(o Options) *World {
-	w := &World{ocsp: o.OCSP, now: o.Now, people: map[string]string{}}
+	w := &World{ocsp: o.OCSP, now: o.Now, people: map[string]string{}, byName: map[string][]*x509.Certificate{},
+		bySerial: map[string]*x509.Certificate{}, revoked: map[string]*revocation{}}
 	if w.now == nil {
 		w.now = time.Now
 	}
@@ -151,6 +156,9 @@ func keyID(pub crypto.PublicKey) ([]byte, error) {
 	sum := sha256.Sum256(der)
 	return sum[:20], nil
 }
+
+// OCSP is the URL that the certificates name, empty where they name none.
+func (w *World) OCSP() string { return w.ocsp }
 
 // Anchors is the pool with the root.
 func (w *World) Anchors() *x509.CertPool {

@@ -1,0 +1,53 @@
+package peer
+
+import (
+	"context"
+	"time"
+
+	"sinete/cardauth"
+	"sinete/internal/link"
+	"sinete/wire"
+)
+
+// stapleWait is how long a login waits for what it can show of its own card. The other side asks for itself where nothing is shown.
+const stapleWait = 3 * time.Second
+
+// ownStaples is what the login can show of this user's own certificates.
+func ownStaples(ctx context.Context, cfg *Config, own *cardauth.Party) [][]byte {
+	ctx, cancel := context.WithTimeout(ctx, stapleWait)
+	defer cancel()
+	return cfg.Policy.Staples(ctx, own, cfg.Card.Chain())
+}
+
+// refreshStaples keeps it fresh for the conversations to come.
+func (s *Session) refreshStaples() {
+	link.Refresh(s.link.Context(), s.cfg.Policy, s.own, s.cfg.Card.Chain(), s.cfg.Recheck,
+		func(staples [][]byte) { s.self.staples.Store(&staples) })
+}
+
+// shown is what this user shows of themselves in a handshake.
+func (s *sealing) shown() wire.Credentials {
+	c := s.credentials
+	if staples := s.staples.Load(); staples != nil {
+		c.Staples = *staples
+	}
+	return c
+}
+
+// recheck ends the session when the relay's certificate no longer holds (protocol.md section 3.10).
+func (s *Session) recheck() {
+	if err := link.Recheck(s.link.Context(), s.cfg.Policy, s.relay.Party, s.cfg.Recheck); err != nil {
+		s.relay.Forget(s.verifier)
+		s.link.Fail(err)
+	}
+}
+
+// recheck ends the conversation when the other person's certificate no longer holds, whatever the relay thinks of it.
+func (c *Conversation) recheck() {
+	s := c.session
+	if err := link.Recheck(c.ctx, s.cfg.Policy, c.other.Party, s.cfg.Recheck); err != nil {
+		s.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
+		c.other.Forget(s.verifier)
+		c.end(wire.CodeOf(err), true)
+	}
+}
