@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,18 +18,20 @@ import (
 )
 
 type chatCommand struct {
-	Relay      string   `arg:"" help:"The relay, as HOST:PORT."`
-	Card       string   `placeholder:"CARD" help:"soft:PATH or a PKCS#11 URI (pkcs11:token=...). Default: the one card that is there."`
-	Trust      string   `placeholder:"DIR" help:"Folder with the certificates (*.pem) of the cards' and the relay's authorities up to the root. Default: sinete/trust in your configuration folder."`
-	RelayName  string   `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
-	Suite      []string `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
-	MinSuite   string   `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
-	Sign       string   `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is the card itself, so delegated must be asked for. Default: ${default}."`
-	Revocation string   `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}). Only off works so far, which accepts revoked cards: for trials only. Default: ${default}."`
-	JSON       bool     `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
-	Plain      bool     `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
-	Connect    string   `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
-	Explain    bool     `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
+	Relay             string         `arg:"" help:"The relay, as HOST:PORT."`
+	Card              string         `placeholder:"CARD" help:"soft:PATH or a PKCS#11 URI (pkcs11:token=...). Default: the one card that is there."`
+	Trust             string         `placeholder:"DIR" help:"Folder with the certificates (*.pem) of the cards' and the relay's authorities up to the root. Default: sinete/trust in your configuration folder."`
+	RelayName         string         `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
+	Suite             []string       `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
+	MinSuite          string         `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
+	Sign              string         `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is the card itself, so delegated must be asked for. Default: ${default}."`
+	Revocation        string         `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}): hard refuses it; grace takes the last good answer for a day more; off asks nothing and accepts revoked cards, for trials only. Default: ${default}."`
+	RevocationNetwork []netip.Prefix `placeholder:"NET" help:"A network of private addresses that may be asked about revocation, as 10.20.0.0/16. May be repeated."`
+	RevocationRecheck time.Duration  `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
+	JSON              bool           `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
+	Plain             bool           `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
+	Connect           string         `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
+	Explain           bool           `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
 }
 
 // Help is what peer chat --help shows below its first line.
@@ -50,9 +53,11 @@ func (c *chatCommand) run(p *program) int {
 	}
 	// peer would do the same by itself: this way the doctor looks at the very way that the chat goes.
 	cfg.Socket = func() (net.PacketConn, net.Addr, error) { return p.socket(c.Relay) }
-	fmt.Fprintln(p.stderr, revocationOff)
-	if c.JSON {
-		screen.show(warningEvent{Code: "revocation-off", Text: revocationOff})
+	if c.Revocation == "off" {
+		fmt.Fprintln(p.stderr, revocationOff)
+		if c.JSON {
+			screen.show(warningEvent{Code: "revocation-off", Text: revocationOff})
+		}
 	}
 
 	first, second, stop := p.interrupted()
@@ -92,10 +97,7 @@ func (p *program) logIn(ctx context.Context, cfg peer.Config) (session, error) {
 
 // config is all of a login but the card.
 func (c *chatCommand) config() (peer.Config, error) {
-	cfg := peer.Config{Relay: c.Relay, RelayName: c.RelayName, Sign: peer.Signing(c.Sign)}
-	if c.Revocation != "off" {
-		return cfg, revocationNotBuilt(c.Revocation)
-	}
+	cfg := peer.Config{Relay: c.Relay, RelayName: c.RelayName, Sign: peer.Signing(c.Sign), Recheck: c.RevocationRecheck}
 	if _, err := hostOf(c.Relay); err != nil {
 		return cfg, err
 	}
@@ -112,7 +114,10 @@ func (c *chatCommand) config() (peer.Config, error) {
 	if cfg.Suites, cfg.MinSuite, err = atLeast(cfg.Suites, c.MinSuite); err != nil {
 		return cfg, err
 	}
-	_, cfg.Policy, err = loadTrust(c.Trust)
+	if _, cfg.Policy, err = loadTrust(c.Trust); err != nil {
+		return cfg, err
+	}
+	cfg.Policy.Revocation, err = c.revocation()
 	return cfg, err
 }
 

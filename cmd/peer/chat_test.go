@@ -238,6 +238,7 @@ func TestRun(t *testing.T) {
 	}
 	trust, card := "--trust="+filepath.Join(dir, "trust"), "--card=soft:"+softCard(t)+"?pin-value=12?4"
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config"))
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	for _, c := range []struct {
 		args   string
 		status int
@@ -252,8 +253,11 @@ func TestRun(t *testing.T) {
 		{"chat --json", 2, []string{`{"event":"error","code":"wrong-usage","text":"`}, "peer --help"},
 		{"cards --dance --json", 2, []string{`{"event":"error","code":"wrong-usage","text":"`}, "peer --help"},
 		{"chat r:1 --json --explain", 2, []string{`{"event":"error","code":"wrong-usage","text":"`}, "peer --help"},
-		{"chat r:1", 1, nil, "--revocation off"},
-		{"chat r:1 --revocation grace --json", 1, []string{`{"event":"error","code":"not-built"`}, ""},
+		{"chat r:1", 1, nil, "--trust DIR"},
+		{"chat r:1 --revocation grace --json", 1, []string{`{"event":"error","code":"trust-missing"`}, ""},
+		{"chat r:1 --revocation-recheck 1ms --json " + trust, 2, []string{`{"event":"error","code":"wrong-usage"`}, ""},
+		{"chat r:1 --revocation-network everything " + trust, 2, nil, "peer --help"},
+		{"chat r:1 --revocation hard --json " + trust, 1, []string{`{"event":"error","code":"no-card"`}, ""},
 		{"chat r --revocation off --json", 2, []string{`{"event":"error","code":"relay-address"`}, ""},
 		{"chat r:x --revocation off --json", 2, []string{`{"event":"error","code":"relay-address"`}, ""},
 		{"chat r:1 --revocation off --json --suite ROT13", 2, []string{`{"event":"error","code":"suite-unsupported"`}, ""},

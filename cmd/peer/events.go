@@ -36,14 +36,15 @@ type peerEntry struct {
 }
 
 type conversationEvent struct {
-	ID      uint32     `json:"id"`
-	Name    string     `json:"name"`
-	State   string     `json:"state"` // open or closed
-	Suite   string     `json:"suite"`
-	Epoch   uint64     `json:"epoch"`
-	Machine peer.Known `json:"machine"`
-	Reason  string     `json:"reason"`           // code, empty while open
-	Queued  int        `json:"queued,omitempty"` // messages that stay queued at its end
+	ID       uint32     `json:"id"`
+	Name     string     `json:"name"`
+	State    string     `json:"state"` // open or closed
+	Suite    string     `json:"suite"`
+	Epoch    uint64     `json:"epoch"`
+	Machine  peer.Known `json:"machine"`
+	Reason   string     `json:"reason"`             // code, empty while open
+	Queued   int        `json:"queued,omitempty"`   // messages that stay queued at its end
+	Verified *uint64    `json:"verified,omitempty"` // number of their last message whose seals were verified, at its end
 
 	mayWrite bool
 }

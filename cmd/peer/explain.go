@@ -66,7 +66,7 @@ var rows = []row{
 	// Who we are and who the relay is.
 	on(ownCertificate),
 	on(func(e *transport.ServerCertificateError) trouble { return relayUntrusted(e.Err) }),
-	on(func(e *cardauth.CertificateError) trouble { return relayUntrusted(e) }), // others' than the relay's never come this way
+	on(relayStatus), // certificates of others than the relay never come this way
 	on(func(e *cardauth.TrustError) trouble { return trustUnusable(e) }),
 
 	// The card.

@@ -206,7 +206,7 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 		t.ended, t.reason = true, e.Number
 		closed := t.event()
 		c.mu.Unlock()
-		closed.Queued = e.Queued
+		closed.Queued, closed.Verified = e.Queued, e.Verified
 		c.screen.show(closed)
 		return true
 	}

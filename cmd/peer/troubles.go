@@ -68,11 +68,6 @@ func wrongUsage(what string) error {
 	return usage("wrong-usage", what, "peer --help shows what there is.")
 }
 
-func revocationNotBuilt(value string) error {
-	return refuse("not-built", "--revocation "+value+" is not built yet, and it is the default that would protect you from revoked cards",
-		"For a trial add --revocation off, which accepts revoked cards. Do not do that in earnest.")
-}
-
 func badAddress(e *peer.AddressError) trouble {
 	return trouble{"relay-address", fmt.Sprintf("%q is no address of a relay", e.Address), "It is HOST:PORT, for example relay.example.org:7443 or [::1]:7443.", statusUsage}
 }
@@ -115,6 +110,21 @@ func relayUntrusted(err error) trouble {
 	return trouble{"relay-untrusted", "the relay could not show that it is the one you mean: " + err.Error(),
 		"Is the address right, or does the relay go by another name (--relay-name)? Is its authority in the --trust folder?\n" +
 			"If all that is right, somebody may be in between: do not go on.", statusRefused}
+}
+
+// relayStatus says what is wrong with the relay's certificate: it, or what could not be learned of it.
+func relayStatus(e *cardauth.CertificateError) trouble {
+	t := ofCode(e.Number)
+	t.what = "the relay: " + e.Error()
+	switch e.Number {
+	case wire.CodeCertificateRevoked:
+		t.advice = "Do not go on: tell whoever runs the relay."
+	case wire.CodeRevocationUnknown:
+		t.advice += "\nAn authority on a private network must be allowed: --revocation-network NET. --revocation grace takes a last good answer for a day more."
+	default:
+		return relayUntrusted(e)
+	}
+	return t
 }
 
 func noRelay(err error) trouble {

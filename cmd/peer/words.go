@@ -19,9 +19,9 @@ import (
 
 const aboutPeer = `Secure messages, sealed by the identity card that you carry.
 
-To begin: peer cards shows your card, peer chat HOST:PORT --revocation off logs in, and peer doctor HOST:PORT says what to do where that fails.
-The check for revoked cards is not built yet: until it is, there are only trials, with --revocation off. For a trial without a card:
-peer chat HOST:PORT --card soft:FILE --trust DIR --revocation off
+To begin: peer cards shows your card, peer chat HOST:PORT logs in, and peer doctor HOST:PORT says what to do where that fails.
+For a trial without a card, where testpki ocsp answers on this machine:
+peer chat HOST:PORT --card soft:FILE --trust DIR --revocation-network 127.0.0.1/32
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).`
 
@@ -91,6 +91,9 @@ func conversationLines(e conversationEvent) []string {
 		line := fmt.Sprintf("the conversation with %s (%d) has ended: %s", e.Name, e.ID, endWords(e.Reason))
 		if queuesAfter(e.Reason) {
 			line += "; what you send to them is queued"
+		}
+		if n := e.Verified; n != nil && (e.Reason == "certificate-revoked" || e.Reason == "revocation-unknown") {
+			line += fmt.Sprintf("; the last message of theirs that was verified is number %d", *n)
 		}
 		if e.Queued > 0 {
 			line += fmt.Sprintf("; %s not confirmed, and will be sent again when you are connected", messages(e.Queued))

@@ -15,32 +15,37 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"sinete/cardauth"
+	"sinete/cardauth/revocation"
 	"sinete/relay/flow"
 	"sinete/wire"
 )
 
 // settings are the keys of relay.toml as written. Every key has a default, and paths are relative to the file's folder.
 type settings struct {
-	Listen         string `toml:"listen"`
-	Name           string `toml:"name"`
-	Certificate    string `toml:"certificate"`
-	Key            string `toml:"key"`
-	Trust          string `toml:"trust"`
-	Levels         string `toml:"levels"`
-	DefaultLevel   uint16 `toml:"default_level"`
-	Policy         string `toml:"policy"`
-	Revocation     string `toml:"revocation"`
-	RequireSigning string `toml:"require_signing"`
-	MinSuite       string `toml:"min_suite"`
-	Grace          string `toml:"delegation_grace"`
-	MaxSessions    int    `toml:"max_sessions"`
-	Log            string `toml:"log"`
+	Listen          string   `toml:"listen"`
+	Name            string   `toml:"name"`
+	Certificate     string   `toml:"certificate"`
+	Key             string   `toml:"key"`
+	Trust           string   `toml:"trust"`
+	Levels          string   `toml:"levels"`
+	DefaultLevel    uint16   `toml:"default_level"`
+	Policy          string   `toml:"policy"`
+	Revocation      string   `toml:"revocation"`
+	RevocationGrace string   `toml:"revocation_grace"`
+	Recheck         string   `toml:"revocation_recheck"`
+	Cache           string   `toml:"revocation_cache"`
+	Networks        []string `toml:"revocation_networks"`
+	RequireSigning  string   `toml:"require_signing"`
+	MinSuite        string   `toml:"min_suite"`
+	Grace           string   `toml:"delegation_grace"`
+	MaxSessions     int      `toml:"max_sessions"`
+	Log             string   `toml:"log"`
 }
 
 func defaults() settings {
 	return settings{
 		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
-		Policy: flow.NoWriteUp.String(), Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), Grace: "10m",
+		Policy: flow.NoWriteUp.String(), Revocation: "hard", RevocationGrace: "24h", Recheck: "15m", Cache: "revocation", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), Grace: "10m",
 		MaxSessions: 10_000, Log: "info",
 	}
 }
@@ -83,8 +88,8 @@ func readSettings(file string) (settings, error) {
 
 // in has the paths that are relative begin in a folder.
 func (s settings) in(folder string) settings {
-	for _, p := range []*string{&s.Certificate, &s.Key, &s.Trust, &s.Levels} {
-		if !filepath.IsAbs(*p) {
+	for _, p := range []*string{&s.Certificate, &s.Key, &s.Trust, &s.Levels, &s.Cache} {
+		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(folder, *p)
 		}
 	}
@@ -102,8 +107,9 @@ type Config struct {
 	Levels         string              // path of the levels file
 	DefaultLevel   wire.Level          // of everybody the levels file does not name
 	Policy         flow.Policy
-	Revocation     string // hard, grace or off
-	RequireSigning string // any, or card: no delegated keys (protocol.md section 4.5)
+	Revocation     *revocation.Config // nil: off
+	Recheck        time.Duration      // how long after a revocation a session ends at the latest
+	RequireSigning string             // any, or card: no delegated keys (protocol.md section 4.5)
 	MinSuite       wire.Suite
 	Grace          time.Duration // how long after a lost connection a delegation may come back (section 7.6); 0: never
 	MaxSessions    int
@@ -122,15 +128,15 @@ func loadConfig(file string, now time.Time) (Config, error) {
 // load is loadConfig for settings that were read, or will be written; source is where they stand, for errors.
 func (s settings) load(source string, now time.Time) (c Config, err error) {
 	c = Config{Listen: s.Listen, Name: s.Name, Key: s.Key, Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
-		Revocation: s.Revocation, RequireSigning: s.RequireSigning, MaxSessions: s.MaxSessions}
+		RequireSigning: s.RequireSigning, MaxSessions: s.MaxSessions}
 	if err := checkAddress(s.Listen); err != nil {
 		return c, badListen(source, s.Listen)
 	}
 	if c.Policy, err = flow.ParsePolicy(s.Policy); err != nil {
 		return c, badPolicy(source, s.Policy)
 	}
-	if may := []string{"hard", "grace", "off"}; !slices.Contains(may, s.Revocation) {
-		return c, badValue(source, "revocation", s.Revocation, may...)
+	if c.Revocation, c.Recheck, err = s.revocation(source); err != nil {
+		return c, err
 	}
 	if may := []string{"any", "card"}; !slices.Contains(may, s.RequireSigning) {
 		return c, badValue(source, "require_signing", s.RequireSigning, may...)

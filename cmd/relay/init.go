@@ -11,14 +11,16 @@ import (
 )
 
 type initCommand struct {
-	Dir    string `arg:"" help:"The folder with trust/, relay.pem and relay.key."`
-	Listen string `help:"Address and UDP port to listen on (${default})." default:"127.0.0.1:7443" placeholder:"ADDR"`
-	Name   string `help:"The name that people are shown; the first of relay.pem's if not given." placeholder:"NAME"`
+	Dir               string   `arg:"" help:"The folder with trust/, relay.pem and relay.key."`
+	Listen            string   `help:"Address and UDP port to listen on (${default})." default:"127.0.0.1:7443" placeholder:"ADDR"`
+	Name              string   `help:"The name that people are shown; the first of relay.pem's if not given." placeholder:"NAME"`
+	Revocation        string   `help:"What is asked about revocation: ${enum} (${default})." enum:"hard,grace,off" default:"hard"`
+	RevocationNetwork []string `help:"A network of private addresses that may be asked about revocation, as 10.20.0.0/16. May be repeated." placeholder:"NET"`
 }
 
 func (c *initCommand) Run(t *terminal) error {
 	s := defaults()
-	s.Listen, s.Name = c.Listen, c.Name
+	s.Listen, s.Name, s.Revocation, s.Networks = c.Listen, c.Name, c.Revocation, c.RevocationNetwork
 	file, levels := filepath.Join(c.Dir, "relay.toml"), filepath.Join(c.Dir, s.Levels)
 	if err := c.lacks(s); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sinete/cardauth"
+	"sinete/cardauth/revocation"
 	"sinete/internal/trialpki"
 	"sinete/relay/flow"
 	"sinete/relay/levels"
@@ -96,7 +97,8 @@ func TestInitWritesAConfigurationThatServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Key: filepath.Join(dir, "relay.key"), Levels: filepath.Join(dir, "levels"), Policy: flow.NoWriteUp,
-		Revocation: "off", RequireSigning: "any", MinSuite: wire.WeakestSuite, Grace: 10 * time.Minute, MaxSessions: 10_000}
+		Revocation: &revocation.Config{Fresh: 450 * time.Second, Dir: filepath.Join(dir, "revocation")}, Recheck: 15 * time.Minute,
+		RequireSigning: "any", MinSuite: wire.WeakestSuite, Grace: 10 * time.Minute, MaxSessions: 10_000}
 	if d := cmp.Diff(want, c, cmpopts.IgnoreFields(Config{}, "Certificate", "Anchors", "Authorities")); d != "" {
 		t.Error(d)
 	}
@@ -118,8 +120,8 @@ func TestInitWritesAConfigurationThatServes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if written != implied {
-		t.Errorf("init writes other values than the defaults: %v, %v", written, implied)
+	if d := cmp.Diff(implied, written, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("init writes other values than the defaults: %s", d)
 	}
 	appendTo(t, file, "\n# mine\n")
 	expect(t, 1, []string{"is there already"}, "init", dir)
@@ -182,8 +184,11 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"listen = ":                      {"line 1"},
 		`policy = "none"`:                {`policy = "none"`, "no-write-up, or no-write-down, or equal"},
 		`revocation = "soft"`:            {`revocation = "soft"`, "hard"},
-		`revocation = "hard"`:            {"not built yet", `revocation = "off"`},
-		`revocation = "grace"`:           {"not built yet"},
+		`revocation_recheck = "15"`:      {"revocation_recheck", "15m"},
+		`revocation_recheck = "1ms"`:     {"revocation_recheck", "1s"},
+		`revocation_grace = "-1h"`:       {"revocation_grace", "24h"},
+		`revocation_networks = ["all"]`:  {"revocation_networks", "10.20.0.0/16"},
+		`revocation_cache = "relay.pem"`: {"revocation_cache"},
 		`require_signing = "no"`:         {"any, or card"},
 		`min_suite = "X25519"`:           {"min_suite", "P256-AES128GCM-SHA256"},
 		`delegation_grace = "soon"`:      {"delegation_grace", "10m"},
@@ -227,9 +232,27 @@ func TestCertificateIsChecked(t *testing.T) {
 	}
 }
 
+func TestRevocationKeys(t *testing.T) {
+	dir, _ := world(t, trialpki.Relay{})
+	expect(t, 0, nil, "init", dir, "--revocation", "grace", "--revocation-network", "127.0.0.1/32", "--revocation-network", "fd00::/8")
+	file := filepath.Join(dir, "relay.toml")
+	c, err := loadConfig(file, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Revocation; r == nil || r.Grace != 24*time.Hour || len(r.Allowed) != 2 || r.Allowed[1].String() != "fd00::/8" {
+		t.Errorf("%+v", r)
+	}
+	appendTo(t, file, "# nothing more\n")
+	if c, err = loadConfig(file, time.Now()); err != nil || c.Revocation == nil {
+		t.Error(err)
+	}
+	expect(t, 2, []string{"--help"}, "init", dir, "--revocation", "soft")
+}
+
 func TestServeWarnsOfRevocation(t *testing.T) {
 	dir, _ := world(t, trialpki.Relay{})
-	expect(t, 0, nil, "init", dir)
+	expect(t, 0, nil, "init", dir, "--revocation", "off")
 	c, err := loadConfig(filepath.Join(dir, "relay.toml"), time.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -35,11 +35,14 @@ func (c *serveCommand) Run(t *terminal) error {
 // serve runs a relay until ctx ends. It prints `listening on ADDR` to stdout once it is ready; warnings and the log go to
 // stderr.
 func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
-	if c.Revocation != "off" {
-		return revocationNotBuilt(c.Revocation)
+	if c.Revocation == nil {
+		fmt.Fprintln(stderr, revocationWarning)
 	}
-	fmt.Fprintln(stderr, revocationWarning)
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	asking, err := newRevocation(c.Revocation, log)
+	if err != nil {
+		return err
+	}
 	table, err := levels.Open(c.Levels, log)
 	if err != nil {
 		return badLevels(c.Levels, err)
@@ -59,7 +62,8 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	return relay.Serve(ctx, socket, relay.Config{
 		Name: c.Name, Certificate: c.Certificate, Card: card, Flow: c.Policy, CardOnly: c.RequireSigning == "card", MinSuite: c.MinSuite,
 		MaxSessions: c.MaxSessions, DelegationGrace: c.Grace, ResetKey: reset, Logger: log,
-		Policy: &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: cardauth.RevocationOff},
+		Policy:  &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: asking},
+		Recheck: c.Recheck,
 		Level: func(identity string) wire.Level {
 			if l, ok := table.Lookup(identity); ok {
 				return l

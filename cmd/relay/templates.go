@@ -34,10 +34,24 @@ default_level = {{.DefaultLevel}}
 policy = {{printf "%q" .Policy}}
 
 # What is asked about a card's revocation:
-#   "hard"   no login without a fresh answer that the card is good   NOT BUILT YET
-#   "grace"  the last good answer serves for a while                 NOT BUILT YET
+#   "hard"   no login without a valid answer that the card is good
+#   "grace"  the same, but where the authorities cannot be reached the last good answer serves for a while
 #   "off"    nothing: REVOKED, LOST AND STOLEN CARDS ARE LET IN. For trials only.
+# Cards that are known to be revoked or suspended are refused by both "hard" and "grace".
 revocation = {{printf "%q" .Revocation}}
+
+# With "grace": how long after its end the last good answer serves.
+revocation_grace = {{printf "%q" .RevocationGrace}}
+
+# How long after its card was revoked a session ends at the latest.
+revocation_recheck = {{printf "%q" .Recheck}}
+
+# A folder for answers that still hold, so that a restart asks nobody again; it is made. "" keeps them in memory only.
+revocation_cache = {{printf "%q" .Cache}}
+
+# Answers are fetched from the addresses in the certificates (http, https), if those are public. Networks whose addresses are private
+# must be allowed here: ["10.20.0.0/16"].
+revocation_networks = [{{range $i, $n := .Networks}}{{if $i}}, {{end}}{{printf "%q" $n}}{{end}}]
 
 # What may seal messages:
 #   "any"    the card itself, or a key that the card delegated to for some hours at login

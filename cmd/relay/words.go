@@ -163,9 +163,9 @@ func whichAnchor(serial string, anchors []*x509.Certificate) error {
 	return &problem{what: fmt.Sprintf("%q could be a card of several roots", serial), advice: advice, usage: true}
 }
 
-func revocationNotBuilt(value string) error {
-	return &problem{what: fmt.Sprintf("revocation = %q is not built yet", value),
-		advice: `Only revocation = "off" works so far, which lets in revoked cards: good for trials, not for work.`}
+func badCache(dir string, err error) error {
+	return &problem{what: "the folder " + dir, err: err,
+		advice: `revocation_cache names a folder in which the relay may write; "" keeps answers in memory only.`}
 }
 
 func initDone(config, levels string) string {

@@ -38,7 +38,12 @@ func (c *initCmd) Run(out output) error {
 	out.line("authorities", "%s", filepath.Join(c.Dir, "trust"))
 	out.line("relay", "%s, %s, for %s", chain, key, strings.Join(names(relay), ", "))
 	out.line("next", "testpki card %s alice", quote(c.Dir))
-	out.line("", "relay init %s", quote(c.Dir))
+	if w.OCSP() == "" {
+		out.line("", "relay init %s --revocation off", quote(c.Dir))
+	} else {
+		out.line("", "relay init %s%s", quote(c.Dir), networkFlag(w.OCSP()))
+		out.line("", "testpki ocsp %s", quote(c.Dir))
+	}
 	out.line("note", notice)
 	return nil
 }
@@ -103,7 +108,7 @@ func (c *cardCmd) Run(ctx context.Context, out output) error {
 	if c.Expired {
 		out.line("expired", "%s", issued.Certificate.NotAfter.Format(time.RFC3339))
 	}
-	out.line("use", "peer chat RELAY --card %s --trust %s --revocation off", quote(card), quote(filepath.Join(c.Dir, "trust")))
+	out.line("use", "peer chat RELAY --card %s --trust %s%s", quote(card), quote(filepath.Join(c.Dir, "trust")), revocationFlags(w))
 	out.line("note", "For trials only, never for production.")
 	return nil
 }

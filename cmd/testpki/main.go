@@ -25,15 +25,19 @@ const description = `Certificates and cards for trials.
 
 ` + notice + `
 
-  testpki init trial                   authorities, and a relay's certificate
-  testpki card trial alice             a card in the file trial/alice.card
-  testpki card trial alice             again: a renewed card, the same person with another key
+  testpki init trial --ocsp http://127.0.0.1:7480    authorities, and a relay's certificate
+  testpki ocsp trial                                 answers whether cards still hold, until it is ended
+  testpki card trial alice                           a card in the file trial/alice.card
+  testpki revoke trial alice                         revokes what alice has
+  testpki card trial alice                           a new card, the same person with another key
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`
 
 type cli struct {
-	Init initCmd `cmd:"" help:"Make a hierarchy and a relay's certificate: DIR/trust/*.pem, DIR/relay.pem, DIR/relay.key."`
-	Card cardCmd `cmd:"" help:"Give a person a card, or renew it: the soft card DIR/NAME.card, or one on a PKCS #11 token."`
+	Init   initCmd   `cmd:"" help:"Make a hierarchy and a relay's certificate: DIR/trust/*.pem, DIR/relay.pem, DIR/relay.key."`
+	OCSP   ocspCmd   `cmd:"" name:"ocsp" help:"Answer whether the certificates of a hierarchy still hold: OCSP, and revocation lists."`
+	Revoke revokeCmd `cmd:"" help:"Revoke or suspend what was issued to somebody. The responder knows at once."`
+	Card   cardCmd   `cmd:"" help:"Give a person a card, or renew it: the soft card DIR/NAME.card, or one on a PKCS #11 token."`
 }
 
 // output is where commands print; logs they have none.
@@ -102,6 +106,8 @@ func advice(err error) string {
 	case errors.As(err, &notFound):
 		return "Look at what is there with `pkcs11-tool --module SO --list-slots`; make a SoftHSM2 token with " +
 			"`softhsm2-util --init-token --free --label LABEL --so-pin SOPIN --pin PIN`."
+	case errors.Is(err, errNoResponder):
+		return "Make another with: testpki init DIR --ocsp http://127.0.0.1:7480"
 	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path.Path, ".pem"):
 		return "Make the hierarchy first: testpki init DIR"
 	}

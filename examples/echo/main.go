@@ -10,11 +10,13 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net/netip"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"sinete/cardauth"
+	"sinete/cardauth/revocation"
 	"sinete/cardauth/softcard"
 	"sinete/peer"
 )
@@ -23,16 +25,17 @@ func main() {
 	relay := flag.String("relay", "127.0.0.1:7443", "the relay, as HOST:PORT")
 	card := flag.String("card", "echo.card", "the soft card, a file")
 	trust := flag.String("trust", "trust", "folder with the certificates of the authorities, up to the root")
+	network := flag.String("revocation-network", "", "network of private addresses that may be asked about revocation, as 10.20.0.0/16")
 	flag.Parse()
 	// Ctrl-C ends ctx, and that ends the program in order.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := echo(ctx, *relay, *card, *trust); err != nil {
+	if err := echo(ctx, *relay, *card, *trust, *network); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func echo(ctx context.Context, relay, cardFile, trust string) error {
+func echo(ctx context.Context, relay, cardFile, trust, network string) error {
 	// 1. The card says who we are. It asks for its PIN through a callback; pkcs11card.Open opens a real card in the same way.
 	card, err := softcard.Open(ctx, cardFile, askPIN)
 	if err != nil {
@@ -40,12 +43,24 @@ func echo(ctx context.Context, relay, cardFile, trust string) error {
 	}
 	defer card.Close()
 
-	// 2. The policy says whom we believe: the relay and everybody else. Without revocation it is one for trials only.
+	// 2. The policy says whom we believe, the relay and everybody else, and asks whether their cards were revoked.
 	anchors, intermediates, err := cardauth.LoadTrust(trust)
 	if err != nil {
 		return err
 	}
-	policy := &cardauth.Policy{Anchors: anchors, Intermediates: intermediates, Revocation: cardauth.RevocationOff}
+	var asking revocation.Config
+	if network != "" {
+		allowed, err := netip.ParsePrefix(network)
+		if err != nil {
+			return err
+		}
+		asking.Allowed = []netip.Prefix{allowed}
+	}
+	revocation, err := revocation.New(asking)
+	if err != nil {
+		return err
+	}
+	policy := &cardauth.Policy{Anchors: anchors, Intermediates: intermediates, Revocation: revocation}
 
 	// 3. The login: the relay proves itself to us, and our card signs that it is us.
 	session, err := peer.Login(ctx, peer.Config{Relay: relay, Card: card, Policy: policy})

@@ -43,7 +43,7 @@ func TestEveryStepCanFail(t *testing.T) {
 func TestPrintedLineWorks(t *testing.T) {
 	w := &world{bin: build(t), dir: filepath.Join(t.TempDir(), "a world")}
 	defer w.end()
-	for _, do := range []func(*world) error{makeWorld, startRelay} {
+	for _, do := range []func(*world) error{makeWorld, startResponder, startRelay} {
 		if err := do(w); err != nil {
 			t.Fatal(err)
 		}

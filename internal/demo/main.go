@@ -56,7 +56,7 @@ func demonstrate(bin, dir, sabotage string) error {
 	if !known {
 		return fmt.Errorf("no step is called %q", sabotage)
 	}
-	fmt.Printf("\nAll of it works (%.1f s). To chat by hand, one line in each of three terminals:\n\n%s\n", time.Since(began).Seconds(), w.byHand())
+	fmt.Printf("\nAll of it works (%.1f s). To chat by hand, one line in each of four terminals:\n\n%s\n", time.Since(began).Seconds(), w.byHand())
 	return nil
 }
 
@@ -66,6 +66,7 @@ type world struct {
 	address  string // of the relay
 	serial   map[string]string
 	relay    *program.Program
+	ocsp     *program.Program // answers whether cards still hold
 	people   map[string]*program.Program
 }
 
@@ -75,14 +76,16 @@ func (w *world) end() {
 	for _, p := range w.people {
 		p.Kill()
 	}
-	if w.relay != nil {
-		w.relay.Kill()
+	for _, p := range []*program.Program{w.relay, w.ocsp} {
+		if p != nil {
+			p.Kill()
+		}
 	}
 }
 
 func (w *world) chatArgs(name string) []string {
 	return []string{"chat", w.address, "--card", "soft:" + filepath.Join(w.dir, name+".card") + "?pin-value=1234",
-		"--trust", filepath.Join(w.dir, "trust"), "--revocation", "off"}
+		"--trust", filepath.Join(w.dir, "trust"), "--revocation-network", loopback}
 }
 
 // byHand is what to paste for chatting without this program.
@@ -92,8 +95,8 @@ func (w *world) byHand() string {
 		w := &world{bin: w.bin, dir: w.dir, address: address}
 		return w.path("peer") + " " + strings.ReplaceAll(strings.Join(w.chatArgs(name), " "), "?pin-value=1234", "")
 	}
-	return fmt.Sprintf("  %s serve --config %s\n  %s\n  %s\n\nThe PIN of these trial cards is 1234. Type list, connect#ID, send##ID##TEXT.",
-		w.path("relay"), filepath.Join(w.dir, "hand", "relay.toml"), hand("alice"), hand("bruno"))
+	return fmt.Sprintf("  %s ocsp %s\n  %s serve --config %s\n  %s\n  %s\n\nThe PIN of these trial cards is 1234. Type list, connect#ID, send##ID##TEXT.",
+		w.path("testpki"), w.dir, w.path("relay"), filepath.Join(w.dir, "hand", "relay.toml"), hand("alice"), hand("carla"))
 }
 
 // login starts somebody's program and waits until the session is open.

@@ -18,8 +18,11 @@ type step struct {
 }
 
 var steps = []step{
-	{"world", "a trial hierarchy, a relay's certificate, three people's cards", makeWorld, func(w *world) error {
+	{"world", "a trial hierarchy, a relay's certificate, four people's cards", makeWorld, func(w *world) error {
 		return os.WriteFile(w.dir+".blocked", nil, 0o600)
+	}},
+	{"ocsp", "a responder that says whether cards still hold", startResponder, func(w *world) error {
+		return os.Remove(filepath.Join(w.dir, "ca", "root.key"))
 	}},
 	{"relay", "a relay, its levels, waiting for peers", startRelay, func(w *world) error {
 		return os.Remove(filepath.Join(w.dir, "relay.key"))
@@ -33,13 +36,16 @@ var steps = []step{
 	{"answer", "a message back, with both receipts", messageBack, killAlice},
 	{"flow", "writing to somebody above is refused by the relay", flowRefused, lowerTheDirector},
 	{"second login", "a second login with Alice's card is refused, the first goes on", secondLogin, killAlice},
-	{"disconnect", "Alice leaves the conversation, Bruno is told", disconnect, killBruno},
-	{"leave", "everybody leaves; every program ends with status 0", leave, killBruno},
+	{"revoked card", "a login with a card that was suspended is refused", revokedLogin, stopResponder},
+	{"revocation", "Bruno's card is revoked: his session ends, Alice is told", revokeBruno, stopResponder},
+	{"disconnect", "Alice leaves the conversation with the director, who is told", disconnect, killDirector},
+	{"leave", "everybody leaves; every program ends with status 0", leave, killAlice},
 	{"stop", "the relay ends in order", stopRelay, func(w *world) error { w.relay.Kill(); return nil }},
 }
 
-func killBruno(w *world) error { w.people["bruno"].Kill(); return nil }
-func killAlice(w *world) error { w.people["alice"].Kill(); return nil }
+func killBruno(w *world) error    { w.people["bruno"].Kill(); return nil }
+func killDirector(w *world) error { w.people["diretora"].Kill(); return nil }
+func killAlice(w *world) error    { w.people["alice"].Kill(); return nil }
 
 func freezeRelay(w *world) error { return w.relay.Signal(syscall.SIGSTOP) }
 
@@ -52,11 +58,16 @@ func makeWorld(w *world) error {
 		return err
 	}
 	w.people, w.serial = map[string]*program.Program{}, map[string]string{}
-	if _, err := run(w.path("testpki"), "init", w.dir); err != nil {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	if _, err := run(w.path("testpki"), "init", w.dir, "--ocsp", "http://"+address); err != nil {
 		return err
 	}
 	for _, person := range []struct{ name, full, key string }{
 		{"alice", "Alice Conceição", "p256"}, {"bruno", "Bruno Araújo", "rsa2048"}, {"diretora", "Diretora Inês Vaz", "p384"},
+		{"carla", "Carla Antunes", "p256"},
 	} {
 		out, err := run(w.path("testpki"), "card", w.dir, person.name, "--cn", person.full, "--key", person.key, "--pin", "1234")
 		if err != nil {
@@ -81,10 +92,13 @@ func serialNumber(out string) string {
 }
 
 func startRelay(w *world) error {
-	if _, err := run(w.path("relay"), "init", w.dir, "--listen", "127.0.0.1:0"); err != nil {
+	if _, err := run(w.path("relay"), "init", w.dir, "--listen", "127.0.0.1:0", "--revocation-network", loopback); err != nil {
 		return err
 	}
 	config := filepath.Join(w.dir, "relay.toml")
+	if err := w.shortRecheck(config); err != nil {
+		return err
+	}
 	if _, err := run(w.path("relay"), "level", "set", w.serial["diretora"], "2", "--config", config); err != nil {
 		return err
 	}
@@ -107,7 +121,7 @@ func (w *world) prepareByHand() error {
 		return err
 	}
 	hand := strings.NewReplacer("127.0.0.1:0", "127.0.0.1:7443", `"relay.pem"`, `"../relay.pem"`, `"relay.key"`, `"../relay.key"`,
-		`"trust"`, `"../trust"`, `"levels"`, `"../levels"`).Replace(string(text))
+		`"trust"`, `"../trust"`, `"levels"`, `"../levels"`, `"revocation"`, `"../revocation"`).Replace(string(text))
 	if err := os.MkdirAll(filepath.Join(w.dir, "hand"), 0o700); err != nil {
 		return err
 	}
@@ -233,7 +247,7 @@ func secondLogin(w *world) error {
 }
 
 func disconnect(w *world) error {
-	id, _, err := w.idOf("alice", "Bruno")
+	id, _, err := w.idOf("alice", "Diretora")
 	if err != nil {
 		return err
 	}
@@ -243,12 +257,12 @@ func disconnect(w *world) error {
 	if _, err := w.people["alice"].Event("conversation", "state", "closed"); err != nil {
 		return err
 	}
-	_, err = w.people["bruno"].Event("conversation", "state", "closed", "reason", "peer-left")
+	_, err = w.people["diretora"].Event("conversation", "state", "closed", "reason", "peer-left")
 	return err
 }
 
 func leave(w *world) error {
-	for _, name := range []string{"alice", "bruno", "diretora"} {
+	for _, name := range []string{"alice", "diretora"} {
 		p := w.people[name]
 		if err := p.Say("disconnect"); err != nil {
 			return err

@@ -90,8 +90,8 @@ func TestLoginsThatFail(t *testing.T) {
 			code: "relay-unreachable", status: 1, advice: "Is the address right"},
 		{name: "no such suite", card: soft("carla"), args: []string{"--suite", "ROT13"},
 			code: "suite-unsupported", status: 2, advice: "There are X25519MLKEM768-AES256GCM-SHA384"},
-		{name: "revocation hard", card: soft("carla"), args: []string{"--revocation", "hard"},
-			code: "not-built", status: 1, advice: "add --revocation off"},
+		{name: "revocation hard, and nobody to ask", card: soft("carla"), args: []string{"--revocation", "hard"},
+			code: "revocation-unknown", status: 3, advice: "--revocation-network NET"},
 		{name: "the same card again", card: soft("alice"),
 			code: "card-in-use", status: 3, advice: "Leave the other session first"},
 	} {
@@ -174,8 +174,8 @@ func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	config, err := os.ReadFile(filepath.Join(trial, "relay.toml"))
 	must(t, err)
-	hard := filepath.Join(trial, "hard.toml")
-	must(t, os.WriteFile(hard, []byte(strings.Replace(string(config), `revocation = "off"`, `revocation = "hard"`, 1)), 0o600))
+	soft := filepath.Join(trial, "soft.toml")
+	must(t, os.WriteFile(soft, []byte(strings.Replace(string(config), `revocation = "off"`, `revocation = "soft"`, 1)), 0o600))
 	slip := filepath.Join(trial, "slip.toml")
 	must(t, os.WriteFile(slip, append(config, "\npolcy = \"equal\"\n"...), 0o600))
 	for _, c := range []struct {
@@ -189,7 +189,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"peer", "chat", "localhost:7443", "--sign", "badly"}, 2, "peer --help"},
 		{[]string{"relay", "dance"}, 2, "relay --help"},
 		{[]string{"relay", "serve"}, 1, "relay init DIR"},
-		{[]string{"relay", "serve", "--config", hard}, 1, `revocation = "off"`},
+		{[]string{"relay", "serve", "--config", soft}, 1, "hard, or grace, or off"},
 		{[]string{"relay", "serve", "--config", slip}, 1, "The keys are: listen"},
 		{[]string{"testpki", "card", trial}, 2, "testpki --help"},
 		{[]string{"testpki", "init", trial}, 1, "name another directory"},

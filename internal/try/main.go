@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -42,6 +43,8 @@ type trial struct {
 	terminal bool // somebody sits at input
 
 	name, pin string
+	responder string // its address
+	ocsp      *background
 	relay     *background
 	echo      *background
 	signals   chan os.Signal
@@ -107,12 +110,16 @@ func (t *trial) makeWorld() error {
 	if err := os.WriteFile(filepath.Join(t.dir, marker), nil, 0o600); err != nil {
 		return err
 	}
+	var err error
+	if t.responder, err = freeAddress(); err != nil {
+		return err
+	}
 	fmt.Println("\nA trial world, by these commands:")
 	for _, command := range [][]string{
-		{"testpki", "init", t.dir},
+		{"testpki", "init", t.dir, "--ocsp", "http://" + t.responder},
 		{"testpki", "card", t.dir, "you", "--cn=" + t.name, "--pin=" + t.pin},
 		{"testpki", "card", t.dir, "echo", "--cn=" + echoName, "--pin=" + echoPIN},
-		{"relay", "init", t.dir, "--listen", "127.0.0.1:0", "--name", "Trial relay"},
+		{"relay", "init", t.dir, "--listen", "127.0.0.1:0", "--name", "Trial relay", "--revocation-network", loopback},
 	} {
 		if err := t.step(command); err != nil {
 			return err
@@ -131,15 +138,31 @@ func (t *trial) step(command []string) error {
 	return nil
 }
 
-// startOthers starts the relay, and then the echo.
+// loopback is where the responder answers.
+const loopback = "127.0.0.1/32"
+
+// freeAddress is one that nobody listens on at the moment: the certificates must name it before anybody can.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// startOthers starts what says whether cards still hold, then the relay, and then the echo.
 func (t *trial) startOthers() (err error) {
+	if t.ocsp, err = t.start("testpki", "answering on ", "", "ocsp", t.dir); err != nil {
+		return err
+	}
 	config := filepath.Join(t.dir, "relay.toml")
 	t.relay, err = t.start("relay", "listening on ", "", "serve", "--config", config)
 	if err != nil {
 		return err
 	}
 	t.echo, err = t.start("echo", "ready: ", echoPIN+"\n", "-relay", t.address(), "-card", filepath.Join(t.dir, "echo.card"),
-		"-trust", filepath.Join(t.dir, "trust"))
+		"-trust", filepath.Join(t.dir, "trust"), "-revocation-network", loopback)
 	return err
 }
 
@@ -155,7 +178,7 @@ func (t *trial) chat() error {
 		}
 		card += "?pin-source=file:" + pin
 	}
-	args := []string{"chat", t.address(), "--card", card, "--trust", filepath.Join(t.dir, "trust"), "--revocation", "off", "--plain"}
+	args := []string{"chat", t.address(), "--card", card, "--trust", filepath.Join(t.dir, "trust"), "--revocation-network", loopback, "--plain"}
 	fmt.Println("\nNow your own program, which connects you to the echo and explains what happens:")
 	fmt.Println(shown(t.program("peer"), args))
 	fmt.Print(howToLeave, "\n\n")
@@ -181,7 +204,7 @@ func (t *trial) chat() error {
 
 // end ends what runs, the echo first so that it can take its leave of the relay.
 func (t *trial) end() {
-	for _, b := range []*background{t.echo, t.relay} {
+	for _, b := range []*background{t.echo, t.relay, t.ocsp} {
 		if b != nil {
 			b.end()
 		}

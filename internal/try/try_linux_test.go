@@ -48,8 +48,8 @@ func TestNewcomer(t *testing.T) {
 	s.sees("logged in at Trial relay as Zé do Ó")
 	s.sees("connected to Echo (1)")
 	s.sees("send##1##Hello")
-	if n := len(s.left()); n != 3 {
-		t.Errorf("%d programs run beside it, not relay, echo and peer", n)
+	if n := len(s.left()); n != 4 {
+		t.Errorf("%d programs run beside it, not responder, relay, echo and peer", n)
 	}
 	s.types("send##1##Bom dia\n")
 	s.sees("You wrote: Bom dia (how nice of you!)")
