@@ -13,10 +13,13 @@ export GO GOFLAGS
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
 
-.PHONY: help build demo try test check bench clean
+.PHONY: help build demo try test test-real-chains check bench clean
+
+# The authorities of real cards: public certificates that are kept beside the tree, not in it.
+TRUST ?= ../shared/trust
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 24
 
 build: ## bin/relay, bin/peer, bin/testpki
 	$(call step,build bin/,$(BUILD) -o bin/ ./cmd/...)
@@ -33,6 +36,9 @@ try: build ## chat within seconds, in this terminal: your own trial card, a rela
 test: ## installs what the tests need where it can, and runs them all
 	$(call step,what the tests need,./scripts/need.sh)
 	$(call step,tests ($(TESTFLAGS)),$(GO) test $(TESTFLAGS) -timeout 12m ./...)
+
+test-real-chains: ## holds the rules for chains against the authorities of real cards, which lie in TRUST
+	$(call step,real chains,test -d "$(TRUST)" || { echo "there is no folder $(TRUST): name it with TRUST=DIR"; exit 1; }; TRUST="$$(realpath "$(TRUST)")" $(GO) test -count=1 -tags realchains -run TestRealChains ./cardauth)
 
 check: ## all that must hold before a commit
 	$(call step,what the tests need,./scripts/need.sh)

@@ -87,6 +87,9 @@ func (p *Policy) verify(chain, staples [][]byte, usage func(leaf, anchor *x509.C
 	for _, c := range built {
 		err := checkChain(c)
 		if err == nil {
+			err = CheckUsage(c[0])
+		}
+		if err == nil {
 			err = usage(c[0], c[len(c)-1])
 		}
 		if err == nil {
@@ -192,7 +195,7 @@ func checkChain(chain []*x509.Certificate) error {
 			return refuse(c, wire.CodeCertificateInvalid, "an issuer that is no certification authority")
 		}
 	}
-	return CheckUsage(chain[0])
+	return nil
 }
 
 // CheckUsage refuses the certificate of somebody that is not made for authentication (protocol.md section 3.8). Policy does so too.

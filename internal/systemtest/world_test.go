@@ -42,7 +42,7 @@ const relayName = "relay.example"
 // newWorld starts a relay. edit, if not nil, changes its configuration.
 func newWorld(t testing.TB, network *transporttest.Network, edit func(*relay.Config)) *world {
 	t.Helper()
-	pki, err := trialpki.New(trialpki.Options{})
+	pki, err := trialpki.New(trialpki.Options{OCSP: "http://ocsp.example"}) // which nobody asks where revocation is off
 	must(t, err)
 	w := &world{t: t, pki: pki, network: network, levels: map[string]wire.Level{},
 		policy: &cardauth.Policy{Anchors: []*x509.Certificate{pki.Root.Certificate}, Revocation: cardauth.RevocationOff}}
