@@ -13,7 +13,7 @@ export GO GOFLAGS
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
 
-.PHONY: help build demo try test test-real-chains check bench clean
+.PHONY: help build demo try test test-real-chains check formal bench clean
 
 # The authorities of real cards: public certificates that are kept beside the tree, not in it.
 TRUST ?= ../shared/trust
@@ -49,6 +49,10 @@ check: ## all that must hold before a commit
 	$(call step,tests with the race detector in random order,$(GO) test -race -shuffle=on -timeout 12m ./...)
 	$(call step,tests without cgo,CGO_ENABLED=0 $(GO) test -timeout 12m $$($(GO) list ./... | grep -v /pkcs11card))
 	$(call step,fuzzing for $(FUZZ) each,./scripts/fuzz.sh $(FUZZ))
+
+formal: ## asks the provers whether the model of the handshakes still stands
+	$(call step,what the provers need,./scripts/need.sh)
+	$(call step,formal model,$(GO) run ./internal/formal/prove docs/formal)
 
 bench: ## Go benchmarks
 	$(call step,benchmarks,$(GO) test -run '^$$' -bench . -benchmem ./...)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks, where it may: as root, with apt-get. Says plainly what it cannot.
+# Installs what the tests and the provers need and the machine lacks, where it may: as root, with apt-get. Says plainly what it cannot.
 # It always ends well: a test whose part is missing fails by itself.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ need() {
 need softhsm2 softhsm2-util "the tests of PKCS#11 cards fail"
 need openssl openssl "the tests against stock OpenSSL fail"
 need python3 python3 "the second decoder of the protocol's vectors does not run and its tests fail"
+need spass SPASS "make formal fails"
 need gcc "${CC:-gcc}" "the race detector, PKCS#11 cards and the module that misbehaves in their tests do not build"
 
 if [ ${#missing[@]} -eq 0 ]; then

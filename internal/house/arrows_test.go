@@ -63,7 +63,9 @@ var rooms = []room{
 	{name: "cmd/testpki", imports: "wire cardauth cardauth/* internal/trialpki"},
 
 	{name: "internal/trialpki", imports: "wire cardauth cardauth/softcard"},
-	{name: "internal/house", imports: "wire"},
+	{name: "internal/house", imports: "wire internal/formal"},
+	{name: "internal/formal", imports: "", pure: true},
+	{name: "internal/formal/prove", imports: "internal/formal"}, // runs the provers
 	{name: "internal/program", imports: ""},
 	{name: "internal/demo", imports: "internal/program"},           // sees the programs from outside only
 	{name: "internal/processtest", imports: "internal/program"},    // its tests too, and they judge by the protocol's text alone
