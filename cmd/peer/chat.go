@@ -25,6 +25,8 @@ type chatCommand struct {
 	Suite             []string       `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
 	MinSuite          string         `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
 	Sign              string         `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is the card itself, so delegated must be asked for. Default: ${default}."`
+	RekeyAfter        time.Duration  `default:"15m" placeholder:"TIME" help:"Take new keys after this time, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
+	RekeyMessages     uint64         `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
 	Revocation        string         `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}): hard refuses it; grace takes the last good answer for a day more; off asks nothing and accepts revoked cards, for trials only. Default: ${default}."`
 	RevocationNetwork []netip.Prefix `placeholder:"NET" help:"A network of private addresses that may be asked about revocation, as 10.20.0.0/16. May be repeated."`
 	RevocationRecheck time.Duration  `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
@@ -98,6 +100,9 @@ func (p *program) logIn(ctx context.Context, cfg peer.Config) (session, error) {
 // config is all of a login but the card.
 func (c *chatCommand) config() (peer.Config, error) {
 	cfg := peer.Config{Relay: c.Relay, RelayName: c.RelayName, Sign: peer.Signing(c.Sign), Recheck: c.RevocationRecheck}
+	if c.RekeyAfter != 0 || c.RekeyMessages != 0 {
+		cfg.Limits = wire.RekeyLimits{Messages: max(1, c.RekeyMessages), Seconds: uint32(min(max(time.Second, c.RekeyAfter), 24*time.Hour) / time.Second)}
+	}
 	if _, err := hostOf(c.Relay); err != nil {
 		return cfg, err
 	}

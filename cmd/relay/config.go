@@ -38,6 +38,8 @@ type settings struct {
 	RequireSigning  string   `toml:"require_signing"`
 	MinSuite        string   `toml:"min_suite"`
 	Grace           string   `toml:"delegation_grace"`
+	RekeyAfter      string   `toml:"rekey_after"`
+	RekeyMessages   uint64   `toml:"rekey_messages"`
 	MaxSessions     int      `toml:"max_sessions"`
 	Log             string   `toml:"log"`
 }
@@ -46,7 +48,7 @@ func defaults() settings {
 	return settings{
 		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
 		Policy: flow.NoWriteUp.String(), Revocation: "hard", RevocationGrace: "24h", Recheck: "15m", Cache: "revocation", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), Grace: "10m",
-		MaxSessions: 10_000, Log: "info",
+		RekeyAfter: "15m", RekeyMessages: wire.DefaultRekeyCount, MaxSessions: 10_000, Log: "info",
 	}
 }
 
@@ -112,6 +114,7 @@ type Config struct {
 	RequireSigning string             // any, or card: no delegated keys (protocol.md section 4.5)
 	MinSuite       wire.Suite
 	Grace          time.Duration // how long after a lost connection a delegation may come back (section 7.6); 0: never
+	Limits         wire.RekeyLimits
 	MaxSessions    int
 	LogLevel       slog.Level
 }
@@ -148,6 +151,14 @@ func (s settings) load(source string, now time.Time) (c Config, err error) {
 	if c.Grace, err = time.ParseDuration(s.Grace); err != nil || c.Grace < 0 {
 		return c, badValue(source, "delegation_grace", s.Grace, `a time like "10m" or "90s"`, `"0" for never`)
 	}
+	after, err := time.ParseDuration(s.RekeyAfter)
+	if err != nil || after < time.Second || after > 24*time.Hour {
+		return c, badValue(source, "rekey_after", s.RekeyAfter, `a time like "15m", from "1s" to "24h"`)
+	}
+	if s.RekeyMessages < 1 {
+		return c, badValue(source, "rekey_messages", "0", "1 and more")
+	}
+	c.Limits = wire.RekeyLimits{Messages: s.RekeyMessages, Seconds: uint32(after / time.Second)}
 	if s.MaxSessions < 1 {
 		return c, badValue(source, "max_sessions", strconv.Itoa(s.MaxSessions), "1 and more")
 	}

@@ -98,7 +98,7 @@ func TestInitWritesAConfigurationThatServes(t *testing.T) {
 	}
 	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Key: filepath.Join(dir, "relay.key"), Levels: filepath.Join(dir, "levels"), Policy: flow.NoWriteUp,
 		Revocation: &revocation.Config{Fresh: 450 * time.Second, Dir: filepath.Join(dir, "revocation")}, Recheck: 15 * time.Minute,
-		RequireSigning: "any", MinSuite: wire.WeakestSuite, Grace: 10 * time.Minute, MaxSessions: 10_000}
+		RequireSigning: "any", MinSuite: wire.WeakestSuite, Limits: wire.RekeyLimits{Messages: 1 << 20, Seconds: 900}, Grace: 10 * time.Minute, MaxSessions: 10_000}
 	if d := cmp.Diff(want, c, cmpopts.IgnoreFields(Config{}, "Certificate", "Anchors", "Authorities")); d != "" {
 		t.Error(d)
 	}
@@ -193,6 +193,9 @@ func TestConfigurationIsChecked(t *testing.T) {
 		`min_suite = "X25519"`:           {"min_suite", "P256-AES128GCM-SHA256"},
 		`delegation_grace = "soon"`:      {"delegation_grace", "10m"},
 		`delegation_grace = "-1s"`:       {"delegation_grace", "never"},
+		`rekey_after = "0s"`:             {"rekey_after", "15m"},
+		`rekey_after = "25h"`:            {"rekey_after", "24h"},
+		"rekey_messages = 0":             {"rekey_messages"},
 		"max_sessions = 0":               {"max_sessions"},
 		"default_level = 65536":          {"default_level"},
 		"default_level = -1":             {"default_level"},

@@ -61,7 +61,7 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	}
 	return relay.Serve(ctx, socket, relay.Config{
 		Name: c.Name, Certificate: c.Certificate, Card: card, Flow: c.Policy, CardOnly: c.RequireSigning == "card", MinSuite: c.MinSuite,
-		MaxSessions: c.MaxSessions, DelegationGrace: c.Grace, ResetKey: reset, Logger: log,
+		Limits: c.Limits, MaxSessions: c.MaxSessions, DelegationGrace: c.Grace, ResetKey: reset, Logger: log,
 		Policy:  &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: asking},
 		Recheck: c.Recheck,
 		Level: func(identity string) wire.Level {

@@ -68,6 +68,11 @@ min_suite = {{printf "%q" .MinSuite}}
 # to type the PIN again. "0": never.
 delegation_grace = {{printf "%q" .Grace}}
 
+# When sessions take new keys: after this time, or this many messages. A person's program may want them sooner, and conversations go by
+# what the two people's programs want.
+rekey_after = {{printf "%q" .RekeyAfter}}
+rekey_messages = {{.RekeyMessages}}
+
 # People logged in at once; more are told that the relay is busy.
 max_sessions = {{.MaxSessions}}
 
