@@ -32,10 +32,12 @@ type Conversation struct {
 	// Set before established is closed.
 	established    chan struct{}
 	channel        *channel.Channel
+	keys           *link.Rekeyer
 	inner          *channel.ConversationLane
 	other          *link.Other
 	toThem, fromUs [32]byte // parties of what is sent, and of what is received
 
+	rekeying *handshakeLane
 	events   *queue
 	room     chan struct{} // raised when H3 has made room
 	progress chan struct{} // raised at each H3
@@ -46,6 +48,7 @@ type Conversation struct {
 	byeSeen     atomic.Bool // they said that they leave
 	machineSeen bool        // they sent a machine frame; the reader's
 	verified    *uint64     // number of their last text whose seals were verified; the reader's
+	handshaken  bool        // the last message of their side of the first handshake has come; the reader's
 
 	arrived []arrival // of the flight that no inner seal covers yet; the reader's
 
@@ -90,6 +93,7 @@ func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) 
 		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(),
 		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}),
 		receipts: map[Stage]uint64{}, ended: make(chan struct{})}
+	c.rekeying = &handshakeLane{conversation: c, more: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(s.link.Context())
 	unasked := false
 	s.mu.Lock()
@@ -151,6 +155,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet, Settle: s.cfg.Policy.Settle}
 	var ch *channel.Channel
 	var other *link.Other
+	var inForce wire.RekeyLimits
 	var err error
 	if c.role == wire.RoleInitiator {
 		config.Context = wire.ConversationContext{Conversation: c.ID, Asking: s.own.Identity, AskedFor: c.Person.Identity}.Append(nil)
@@ -161,13 +166,14 @@ func (c *Conversation) handshake(ctx context.Context) error {
 				return own, nil, err
 			}})
 		if err == nil {
-			err = checkLimits(parameters, s.cfg.Limits)
+			inForce, err = checkLimits(parameters, s.cfg.Limits)
 		}
 	} else {
 		ch, other, err = link.Respond(ctx, inHop{c}, link.Response{Config: config, Acquaintance: who,
 			Context: c.checkContext,
 			Admit: func(_ context.Context, _ *link.Other, h *wire.Hello) ([]byte, error) {
-				return wire.AppendConversationParameters(nil, h.Limits.Smaller(s.cfg.Limits)), nil
+				inForce = h.Limits.Smaller(s.cfg.Limits)
+				return wire.AppendConversationParameters(nil, inForce), nil
 			},
 			Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
 				return link.SealHandshake(ctx, s.self.sealer, wire.PurposeResponder, th3)
@@ -178,6 +184,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 		return err
 	}
 	c.channel, c.inner, c.other = ch, ch.Conversation(), other
+	c.keys = link.NewRekeyer(c.ctx, ch, s.self.sealer, c.rekeying, c.conversationRekeys(who, inForce))
 	c.Person.Name = other.Name // by the certificate, whatever the relay's list said
 	c.toThem = wire.Parties(s.own.Identity, s.own.KeyHash, other.Identity, other.KeyHash)
 	c.fromUs = wire.Parties(other.Identity, other.KeyHash, s.own.Identity, s.own.KeyHash)
@@ -194,12 +201,12 @@ func (c *Conversation) handshake(ctx context.Context) error {
 }
 
 // checkLimits wants the limits in force to be the smaller of both sides': none beyond what this side proposed.
-func checkLimits(parameters []byte, proposed wire.RekeyLimits) error {
+func checkLimits(parameters []byte, proposed wire.RekeyLimits) (wire.RekeyLimits, error) {
 	l, err := wire.ParseConversationParameters(parameters)
 	if err == nil && l != l.Smaller(proposed) {
 		err = wire.Errorf(wire.CodeIntegrity, "rekey limits beyond those proposed")
 	}
-	return err
+	return l, err
 }
 
 // meet verifies the other person's certificates: they must be of the identity, and where this user asked, of the very certificate that
@@ -255,6 +262,9 @@ func (c *Conversation) deliver(f *link.Received) error {
 		c.end(wire.CodeUnsealed, true)
 		return &endedError{wire.CodeUnsealed}
 	}
+	if c.isEstablished() {
+		c.keys.Note()
+	}
 	return c.lane.Confirm()
 }
 
@@ -275,6 +285,13 @@ func (c *Conversation) take(p *link.Piece) error {
 		if f.Type == wire.FrameMachine {
 			return c.machineFrame(f.Body)
 		}
+		if c.handshaken { // of a rekeying, then
+			if err := c.waitEstablished(); err != nil {
+				return err
+			}
+			return c.keys.Frame(f)
+		}
+		c.handshaken = f.Type == wire.FrameProof || f.Type == wire.FrameAccept
 		select {
 		case c.frames <- f:
 			return nil
@@ -473,6 +490,7 @@ func (c *Conversation) end(number wire.Code, tell bool) {
 func (c *Conversation) finish() {
 	c.end(link.EndCode(c.session.ending(c.session.link.Err())), false) // they may have ended with the session, before it got round to its conversations
 	if c.channel != nil {
+		c.keys.Close()
 		c.channel.Erase()
 	}
 	c.events.put(&Closed{c.reason(), c.session.memory.queued(c.Person.Identity), c.verified})

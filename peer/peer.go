@@ -186,6 +186,9 @@ type MachineStatement struct {
 	Before      string // description of the machine known before, with MachineChanged
 }
 
+// Rekeyed tells that a conversation has taken new keys.
+type Rekeyed struct{ Epoch uint64 }
+
 // Warning is something a person should know and nothing has ended by. Code is a stable word.
 type Warning struct{ Code, Text string }
 
@@ -202,5 +205,6 @@ func (*SessionClosed) event()    {}
 func (*Message) event()          {}
 func (*Receipt) event()          {}
 func (*MachineStatement) event() {}
+func (*Rekeyed) event()          {}
 func (*Warning) event()          {}
 func (*Closed) event()           {}

@@ -1,7 +1,10 @@
 package peer
 
 import (
+	"sync"
+
 	"sinete/internal/link"
+	"sinete/wire"
 )
 
 // hopRekeys is what the rekeyings of the hop need (protocol.md section 9).
@@ -30,3 +33,66 @@ func (s *Session) Epoch() uint64 { return s.link.Channel.Epoch() }
 
 // Rekey has the hop take new keys now, without waiting for its limits.
 func (s *Session) Rekey() { s.link.Rekey() }
+
+// Epoch counts the rekeyings of the conversation, once it is established.
+func (c *Conversation) Epoch() uint64 { return c.channel.Epoch() }
+
+// Rekey has the conversation take new keys now, without waiting for its limits.
+func (c *Conversation) Rekey() { c.keys.Now() }
+
+// conversationRekeys is what the rekeyings of a conversation need.
+func (c *Conversation) conversationRekeys(who link.Acquaintance, inForce wire.RekeyLimits) link.Rekeys {
+	return link.Rekeys{Acquaintance: who, Other: c.other, Credentials: c.session.self.credentials, Limits: c.session.cfg.Limits, InForce: inForce,
+		Waits:   func(w link.RekeyWait) { c.events.put(waitsForKeys(w, c.Person.Name)) },
+		Changed: func() { c.events.put(&Rekeyed{c.Epoch()}) }}
+}
+
+// handshakeLane is what rekeyings send in a conversation: it waits here for the next flight, where it has its order among the content.
+type handshakeLane struct {
+	conversation *Conversation
+	more         chan struct{}
+
+	mu     sync.Mutex
+	frames []wire.Frame // switched without a body: the place to switch
+}
+
+// maxFrames is more than one rekeying sends before it waits for the other side.
+const maxFrames = 8
+
+func (h *handshakeLane) Post(f wire.Frame) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.frames) == maxFrames {
+		return wire.Errorf(wire.CodeSlow, "the conversation's handshake messages do not go out")
+	}
+	h.frames = append(h.frames, f)
+	raise(h.more)
+	return nil
+}
+
+func (h *handshakeLane) Switch() error { return h.Post(wire.Frame{Type: wire.FrameSwitched}) }
+
+func (h *handshakeLane) Fail(err error) {
+	c := h.conversation
+	c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
+	c.end(wire.CodeOf(err), true)
+}
+
+// take makes what waits into items of the next flight. What is sealed behind them is sealed in the epoch that they begin.
+func (h *handshakeLane) take() (items []link.Item, bytes int, err error) {
+	h.mu.Lock()
+	frames := h.frames
+	h.frames = nil
+	h.mu.Unlock()
+	for _, f := range frames {
+		if f.Type == wire.FrameSwitched {
+			if f, err = h.conversation.keys.Turn(); err != nil {
+				return nil, 0, err
+			}
+		}
+		payload := f.Append(nil)
+		items = append(items, link.Item{Type: wire.EnvelopeHandshake, Payload: payload})
+		bytes += len(payload)
+	}
+	return items, bytes, nil
+}

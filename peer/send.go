@@ -33,41 +33,63 @@ func (c *Conversation) send() error {
 	}
 	leaving := false
 	for {
-		if flight, next := c.nextFlight(); len(flight) > 0 {
-			if err := c.flight(flight, next, true); err != nil {
-				return err
-			}
-			continue
+		items, bytes, err := c.rekeying.take()
+		if err != nil {
+			return err
 		}
-		if leaving {
+		stopped, keys := c.keys.Stopped()
+		var contents []link.Item
+		var next uint64
+		if !stopped {
+			contents, next = c.nextFlight(len(items), bytes)
+		}
+		switch items = append(items, contents...); {
+		case len(contents) > 0:
+			err = c.flight(items, next, true)
+			c.keys.Note()
+		case len(items) > 0:
+			err = c.lane.Flight(c.ctx, link.Flight{Items: items})
+		case leaving && !stopped:
 			return c.sendBye()
+		default:
+			leaving, err = c.waitForMore(leaving, keys)
 		}
-		asked := c.byeAsked
-		if _, unsent := c.contact.waiting(); unsent > 0 {
-			asked = nil // only when all is out
-		}
-		select {
-		case <-c.wake:
-		case <-c.room:
-		case <-asked:
-			leaving = true
-		case <-c.ctx.Done():
-			return context.Cause(c.ctx)
+		if err != nil {
+			return err
 		}
 	}
+}
+
+// waitForMore waits until there may be something to send. keys is closed when a channel that has stopped has new ones.
+func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, error) {
+	asked := c.byeAsked
+	if _, unsent := c.contact.waiting(); unsent > 0 || leaving {
+		asked = nil // only when all is out
+	}
+	select {
+	case <-c.wake:
+	case <-c.room:
+	case <-c.rekeying.more:
+	case <-keys:
+	case <-asked:
+		leaving = true
+	case <-c.ctx.Done():
+		return leaving, context.Cause(c.ctx)
+	}
+	return leaving, nil
 }
 
 // overhead is what a content and its inner envelope take beside the text, at the most but for compartments of the label.
 const overhead = 32 + 16 + 8 + 1 + 8 + 8 + 8 + 1 + 3 + 32 + 16
 
-// nextFlight makes the inner envelopes of the next flight, as far as limits allow.
-func (c *Conversation) nextFlight() (items []link.Item, next uint64) {
+// nextFlight makes the inner envelopes of the next flight, as far as limits allow, behind so many items and bytes that stand in it already.
+func (c *Conversation) nextFlight(taken, takenBytes int) (items []link.Item, next uint64) {
 	if !c.MayWrite {
 		return nil, 0
 	}
 	envelopes, bytes := c.inner.Sent.Unacknowledged()
-	n := min(wire.MaxFlight, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
-	room := min(wire.MaxFlightBytes, wire.MaxUnackedBytes-1024-int(bytes))
+	n := min(wire.MaxFlight-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
+	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-1024-int(bytes))
 	each := overhead + len(c.session.params.Level.Append(nil))
 	out := c.contact.take(c.wake, n, room, each)
 	if len(out) == 0 {

@@ -24,6 +24,7 @@ type conversation struct {
 	mu       sync.Mutex // orders what is observed with what is queued
 	observer *channel.Observer
 	late     *time.Timer // runs until the handshake has passed
+	rekeyed  link.Bucket
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -330,11 +331,15 @@ func (l *leg) handshake(payload []byte) error {
 	if err != nil {
 		return err
 	}
+	first := !c.observer.Established()
 	if err := c.observer.Handshake(l.role, f); err != nil {
 		return err
 	}
 	switch f.Type {
 	case wire.FrameHello:
+		if !first {
+			return l.rekeys()
+		}
 		got, err := wire.ParseConversationContext(c.observer.Hello().Context)
 		if err != nil {
 			return err
@@ -350,6 +355,9 @@ func (l *leg) handshake(payload []byte) error {
 		}
 		return l.ownCertificate(c.observer.Answer().Credentials)
 	case wire.FrameAccept:
+		if !first {
+			return nil
+		}
 		c.late.Stop()
 		c.relay.mu.Lock()
 		c.relay.byChannel[c.observer.ID()] = c

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"time"
 
 	"sinete/cardauth"
 	"sinete/internal/link"
@@ -18,4 +19,13 @@ func (s *session) rekeys(who link.Acquaintance, o *link.Other, inForce wire.Reke
 		Waits: func(w link.RekeyWait) {
 			r.cfg.Logger.Warn("a session waits for new keys", "peer", s.id, "own", w.Own, "stopped", w.Stopped)
 		}}
+}
+
+// rekeys follows the hello of a conversation's rekeying. The conversation's mutex is held.
+func (l *leg) rekeys() error {
+	c := l.conversation
+	if !c.rekeyed.Take(time.Now(), wire.MaxRekeys, wire.RekeysPerSecond) {
+		return wire.Errorf(wire.CodeLimitExceeded, "too many rekeyings of a conversation")
+	}
+	return l.ownCertificate(c.observer.Hello().Credentials)
 }

@@ -63,13 +63,15 @@ func TestChat(t *testing.T) {
 		rui.events <- &peer.Warning{Code: "unconfirmed", Text: "x"}
 		c.shows(`{"event":"receipt","id":2,"seq":1,"stage":"relay"}`, `{"event":"receipt","id":2,"seq":1,"stage":"peer"}`,
 			ruiMessage+`0,"text":"hi"`, `{"event":"warning","code":"unconfirmed","id":2,`)
+		rui.events <- &peer.Rekeyed{Epoch: 1}
+		c.shows(strings.Replace(ruiOpen, `"epoch":0`, `"epoch":1`, 1) + `new"`)
 		rui.refuse = &peer.RefusedError{Number: wire.CodeFlowDenied}
 		c.says([]string{"send##2##up", "connected"}, refusal("send", "flow-denied"), `{"event":"connected","conversations":[{"id":2,"name":"Rui","state":"open"`)
 		rui.refuse = &peer.TooLargeError{Bytes: 70000}
 		c.says([]string{"send##2##large", "send##2##" + strings.Repeat("x", maxLine)}, refusal("send", "message-too-large"), refusal("send", "message-too-large"))
 		s.events <- happening{event: &peer.Warning{Code: "going-away", Text: "soon"}}
 		c.shows(`{"event":"warning","code":"going-away","text":"soon"}`)
-		c.says([]string{"disconnect#2", "connected"}, ruiClosed+`new","reason":"bye"}`, `{"event":"connected","conversations":[]}`)
+		c.says([]string{"disconnect#2", "connected"}, strings.Replace(ruiClosed, `"epoch":0`, `"epoch":1`, 1)+`new","reason":"bye"}`, `{"event":"connected","conversations":[]}`)
 		c.typed <- "disconnect\n"
 		c.typed <- "list\n"
 		c.leaves(0, sessionClosed+`bye"}`)

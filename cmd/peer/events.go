@@ -47,6 +47,7 @@ type conversationEvent struct {
 	Verified *uint64    `json:"verified,omitempty"` // number of their last message whose seals were verified, at its end
 
 	mayWrite bool
+	rekeyed  bool // nothing but its epoch is new
 }
 
 type messageEvent struct {

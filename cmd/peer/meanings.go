@@ -36,6 +36,9 @@ func meaningOf(e event) (kind, meaning string) {
 			return "session", meansSession
 		}
 	case conversationEvent:
+		if e.rekeyed {
+			return "", ""
+		}
 		if e.State == "open" {
 			return "conversation", meansConversation(e)
 		}

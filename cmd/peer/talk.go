@@ -38,6 +38,7 @@ type talk struct {
 	ended   bool
 	reason  wire.Code
 	machine peer.Known
+	epoch   uint64
 }
 
 func newChat(s session, screen screen, suites []wire.Suite) *chat {
@@ -199,6 +200,13 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 		if e.Known == peer.MachineChanged {
 			c.screen.show(warningEvent{Code: "machine-changed", ID: person.ID, Text: machineChanged(person.Name, e.Before, e.Description)})
 		}
+	case *peer.Rekeyed:
+		c.mu.Lock()
+		t.epoch = e.Epoch
+		now := t.event()
+		c.mu.Unlock()
+		now.rekeyed = true
+		c.screen.show(now)
 	case *peer.Warning:
 		c.screen.show(warningEvent{Code: e.Code, ID: person.ID, Text: warningText(e, person.Name)})
 	case *peer.Closed:
@@ -216,7 +224,7 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 // event is what the conversation is now. The chat's mu is held.
 func (t *talk) event() conversationEvent {
 	p := t.Person()
-	e := conversationEvent{ID: p.ID, Name: p.Name, State: "open", Suite: t.Suite().String(), Machine: t.machine, mayWrite: t.MayWrite()}
+	e := conversationEvent{ID: p.ID, Name: p.Name, State: "open", Suite: t.Suite().String(), Epoch: t.epoch, Machine: t.machine, mayWrite: t.MayWrite()}
 	if t.ended {
 		e.State, e.Reason = "closed", t.reason.String()
 	}

@@ -87,6 +87,9 @@ func peersLines(e peersEvent) []string {
 }
 
 func conversationLines(e conversationEvent) []string {
+	if e.rekeyed {
+		return nil // programs want to know; a person is told where it does not happen
+	}
 	if e.State == "closed" {
 		line := fmt.Sprintf("the conversation with %s (%d) has ended: %s", e.Name, e.ID, endWords(e.Reason))
 		if queuesAfter(e.Reason) {

@@ -14,7 +14,7 @@ import (
 	"sinete/wire"
 )
 
-// Rekeys is what the rekeyings of a channel need to know. Its zero value never begins one.
+// Rekeys is what the rekeyings of a channel need to know. Without Limits this side never begins one, nor stops for want of one.
 type Rekeys struct {
 	Acquaintance                  // as in the first handshake
 	Other        *Other           // as the first handshake found them
@@ -88,8 +88,8 @@ func NewRekeyer(ctx context.Context, c *channel.Channel, s *seal.Sealer, carrier
 func (k *Rekeyer) begin(l wire.RekeyLimits) {
 	const never = math.MaxUint64 / 4
 	b := &bounds{due: never, hard: never, over: make(chan struct{})}
-	if l != (wire.RekeyLimits{}) {
-		messages, seconds := min(l.Messages, never/2), time.Duration(l.Seconds)*time.Second
+	if k.Limits != (wire.RekeyLimits{}) {
+		messages, seconds := max(1, min(l.Messages, never/2)), time.Duration(max(1, l.Seconds))*time.Second
 		b.due, b.hard, b.dueAfter, b.hardAt = messages, 2*messages, seconds, time.Now().Add(2*seconds)
 	}
 	if k.channel.Role == wire.RoleResponder { // asks where nothing has happened

@@ -70,14 +70,14 @@ func (w *world) evilRelay(t *testing.T, listener *transport.Listener, card carda
 	must(t, err)
 	e := &evil{t: t, conn: conn, sealer: sealerOf(t, card, wire.SignerHash(card.Certificate().Raw, nil))}
 	_, _, err = link.Respond(t.Context(), link.OnStream{Stream: control}, link.Response{
-		Config: channel.Config{Kind: wire.KindHop, Suites: channel.Suites(), Credentials: wire.Credentials{Chain: card.Chain()}},
+		Config: channel.Config{Kind: wire.KindHop, Limits: evilLimits, Suites: channel.Suites(), Credentials: wire.Credentials{Chain: card.Chain()}},
 		Acquaintance: link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: w.policy.Settle,
 			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 				return w.policy.VerifyPerson(c.Chain, nil)
 			}},
 		Context: func(*wire.Hello) (string, error) { return "", nil },
-		Admit: func(context.Context, *link.Other, *wire.Hello) ([]byte, error) {
-			return (&wire.HopParameters{Relay: "Evil relay"}).Append(nil), nil
+		Admit: func(_ context.Context, _ *link.Other, h *wire.Hello) ([]byte, error) {
+			return (&wire.HopParameters{Limits: evilLimits.Smaller(h.Limits), Relay: "Evil relay"}).Append(nil), nil
 		},
 		Seal: func(_ context.Context, th3 []byte) (wire.Seal, error) {
 			return e.sealOne(wire.PurposeResponder, th3), nil

@@ -79,7 +79,7 @@ func (e *evil) tryJoin(w *world, role wire.Role, spoil func(f *wire.Frame)) (*ev
 
 // handshake makes the conversation's channel.
 func (t *evilTalk) handshake(w *world, role wire.Role, credentials wire.Credentials, spoil func(f *wire.Frame)) (err error) {
-	config := channel.Config{Kind: wire.KindConversation, Suites: t.at.suites, Credentials: credentials}
+	config := channel.Config{Kind: wire.KindConversation, Limits: evilLimits, Suites: t.at.suites, Credentials: credentials}
 	who := link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: w.policy.Settle,
 		Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
 			return w.policy.VerifyPerson(c.Chain, nil)
@@ -97,8 +97,8 @@ func (t *evilTalk) handshake(w *world, role wire.Role, credentials wire.Credenti
 	} else {
 		t.channel, t.other, err = link.Respond(context.Background(), evilMessages{t, spoil}, link.Response{Config: config, Acquaintance: who,
 			Context: func(*wire.Hello) (string, error) { return "", nil },
-			Admit: func(context.Context, *link.Other, *wire.Hello) ([]byte, error) {
-				return wire.AppendConversationParameters(nil, wire.RekeyLimits{}), nil
+			Admit: func(_ context.Context, _ *link.Other, h *wire.Hello) ([]byte, error) {
+				return wire.AppendConversationParameters(nil, evilLimits.Smaller(h.Limits)), nil
 			},
 			Seal: func(_ context.Context, th3 []byte) (wire.Seal, error) {
 				return sealing(wire.PurposeResponder, th3), nil

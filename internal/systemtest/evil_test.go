@@ -60,6 +60,9 @@ type arrival struct {
 	err    error           // the stream's end
 }
 
+// evilLimits is what an evil end proposes: it wants no new keys of itself.
+var evilLimits = wire.RekeyLimits{Messages: 1 << 40, Seconds: 1 << 30}
+
 const patience = 20 * time.Minute // virtual
 
 // login makes an evil peer. seals seals TH2, and delegates if it likes; nil is what an honest card does.
@@ -90,7 +93,7 @@ func (w *world) evilReturn(t *testing.T, card cardauth.Card, shown *wire.SealedD
 		}
 	}
 	ch, relay, _, err := link.Initiate(t.Context(), link.OnStream{Stream: control}, link.Initiation{
-		Config: channel.Config{Kind: wire.KindHop, Suites: channel.Suites(), Credentials: wire.Credentials{Chain: card.Chain(), Delegation: shown},
+		Config: channel.Config{Kind: wire.KindHop, Limits: evilLimits, Suites: channel.Suites(), Credentials: wire.Credentials{Chain: card.Chain(), Delegation: shown},
 			Context: wire.HopContext{Binding: binding, Relay: relayName}.Append(nil)},
 		Acquaintance: link.Acquaintance{Verifier: seal.NewVerifier(16), Now: time.Now, Settle: w.policy.Settle,
 			Meet: func(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {
