@@ -26,6 +26,7 @@ type evilTalk struct {
 	inner   *channel.ConversationLane
 	open    wire.Open
 	number  uint64
+	chain   [][]byte // of own, for rekeyings
 
 	said, heard []byte         // the last inner envelopes, for a relay that keeps them
 	sealed      wire.SealEntry // over said

@@ -99,7 +99,6 @@ func (c *Channel) install(prk, th []byte) error {
 	e := c.newEpoch(c.epochs[0].number+1, prk, th)
 	c.epochs = append(c.epochs, e)
 	c.ours, c.theirs, c.asked = false, false, false
-	c.envelopes.Store(0)
 	c.waits(2) // for both switched
 	if c.messages != nil {
 		c.messages.prepare(c, e, prk)
@@ -135,6 +134,7 @@ func (c *Channel) Switch() ([]byte, error) {
 	}
 	s.MAC = wire.RekeyMAC(&e.switched[c.Role-1], c.ID, s.AppendUnsigned(nil))
 	c.ours = true
+	c.envelopes.Store(0)
 	c.switchedOver()
 	return s.Append(nil), nil
 }
@@ -255,7 +255,7 @@ func (c *Channel) sendingEpoch() *epoch {
 	return c.epochs[0]
 }
 
-// Envelopes counts what was sent and received since the newest keys were there: what the limits of section 9.1 are held against.
+// Envelopes counts what was sent and received since this side began to send in its epoch: what the limits of section 9.1 are held against.
 func (c *Channel) Envelopes() uint64 { return c.envelopes.Load() }
 
 // Settled is closed when no lane and no side is in an epoch that ends.
