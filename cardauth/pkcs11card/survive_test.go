@@ -186,14 +186,19 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// fakeTimers replaces the waits for modules: none ends before late is called.
-func fakeTimers(t *testing.T) (late func()) {
+// How long a module may take to sign, and for what nobody waits for any more.
+const (
+	signTime  = 3 * time.Minute
+	graceTime = 5 * time.Second
+)
+
+// fakeTimers replaces the waits for modules: those of a length end when late is called with it.
+func fakeTimers(t *testing.T) (late func(time.Duration)) {
 	t.Helper()
-	before := child.After
-	fire := make(chan time.Time)
-	child.After = func(time.Duration) <-chan time.Time { return fire }
-	t.Cleanup(func() { child.After = before })
-	return func() { close(fire) }
+	fire := map[time.Duration]chan time.Time{signTime: make(chan time.Time), graceTime: make(chan time.Time)}
+	child.SetAfter(func(d time.Duration) <-chan time.Time { return fire[d] })
+	t.Cleanup(func() { child.SetAfter(nil) })
+	return func(d time.Duration) { close(fire[d]) }
 }
 
 // fifo returns the path of a FIFO, and what waits until a module writes into it.
@@ -222,11 +227,11 @@ func TestHang(t *testing.T) {
 		got <- err
 	}()
 	hangs()
-	late()
+	late(signTime)
 	if err := <-got; !errors.Is(err, ErrHung) {
 		t.Errorf("got %v", err)
 	}
-	child.After = time.After
+	child.SetAfter(nil)
 	seals(t, c)
 	if len(s.shown) != 2 {
 		t.Errorf("asked %d times", len(s.shown))
@@ -251,8 +256,8 @@ func TestCancel(t *testing.T) {
 	if err := <-got; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	late()
-	child.After = time.After
+	late(graceTime)
+	child.SetAfter(nil)
 	seals(t, c)
 }
 
@@ -280,7 +285,6 @@ func TestCloseWhileItHangs(t *testing.T) {
 // What the program's user types is not for a module.
 func TestStandardInput(t *testing.T) {
 	s := inReader(t, "recovery", 1)
-	c := s.open(t)
 	typed, keyboard, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -292,6 +296,7 @@ func TestStandardInput(t *testing.T) {
 	}
 	defer func(f *os.File) { os.Stdin = f }(os.Stdin)
 	os.Stdin = typed
+	c := s.open(t)
 	s.rules("stdin C_Sign")
 	s.Calls()
 	if e := refuses[*CancelledError](t, c); e.Card != "recovery" {
@@ -483,12 +488,12 @@ func TestIdleLogout(t *testing.T) {
 func watched(t *testing.T, c *card) (tick func(), changes chan bool) {
 	t.Helper()
 	clock, changes := make(chan time.Time), make(chan bool, 8)
-	child.After = func(d time.Duration) <-chan time.Time {
+	child.SetAfter(func(d time.Duration) <-chan time.Time {
 		if d == pollTime {
 			return clock
 		}
 		return time.After(d)
-	}
+	})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -498,7 +503,7 @@ func watched(t *testing.T, c *card) (tick func(), changes chan bool) {
 	t.Cleanup(func() {
 		stop()
 		<-done
-		child.After = time.After
+		child.SetAfter(nil)
 	})
 	return func() { clock <- time.Time{} }, changes
 }
@@ -545,6 +550,24 @@ func TestWatch(t *testing.T) {
 	<-c.Turn
 }
 
+// A card that goes by the same name and number with another certificate is no return.
+func TestWatchAnotherCertificate(t *testing.T) {
+	s := inReader(t, "recovery", 1)
+	tick, changes := watched(t, s.open(t))
+	s.rules("absent")
+	tick()
+	if <-changes {
+		t.Error("present")
+	}
+	fill(t, "recovery", StoreRequest{})
+	s.rules()
+	tick()
+	tick()
+	if len(changes) > 0 {
+		t.Error("another card has come back")
+	}
+}
+
 // Of a module that sees its readers when it is loaded only, a child without sessions is started anew.
 func TestReaderPluggedInLater(t *testing.T) {
 	s := inReader(t, "recovery", 2)
@@ -555,7 +578,7 @@ func TestReaderPluggedInLater(t *testing.T) {
 	s.Path = path
 	s.rules("frozen")
 	c := s.open(t)
-	s.rules("frozen", "noreader")
+	s.rules("frozen", "noreader", "once C_SignInit 30") // the child that is started now sees no reader, ever
 	if e := refuses[*cardauth.AbsentError](t, c); e.Other {
 		t.Errorf("got %v", e)
 	}

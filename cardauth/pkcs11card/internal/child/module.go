@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sinete/cardauth/pkcs11card/internal/cryptoki"
@@ -32,8 +33,24 @@ type ModuleError struct {
 func (e *ModuleError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Module, e.Call, e.Err) }
 func (e *ModuleError) Unwrap() error { return e.Err }
 
-// After is time.After; tests put their own.
-var After = time.After
+var clock atomic.Pointer[func(time.Duration) <-chan time.Time]
+
+// After is time.After, or what SetAfter put there.
+func After(d time.Duration) <-chan time.Time {
+	if f := clock.Load(); f != nil {
+		return (*f)(d)
+	}
+	return time.After(d)
+}
+
+// SetAfter gives tests a hand on the clock; with nil it is time's own again.
+func SetAfter(f func(time.Duration) <-chan time.Time) {
+	if f == nil {
+		clock.Store(nil)
+		return
+	}
+	clock.Store(&f)
+}
 
 // Module is the program's end of a module: one child for all who have acquired it. It is safe for concurrent use; one call is
 // made at a time.
@@ -128,6 +145,13 @@ func (m *Module) set(p *process) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.p = p
+}
+
+// Doomed reports whether the next Release kills the child, since it is the last and somebody has left the child at work.
+func (m *Module) Doomed() bool {
+	registry.Lock()
+	defer registry.Unlock()
+	return m.users == 1 && m.Busy()
 }
 
 // Busy reports whether somebody speaks to the module now.

@@ -138,6 +138,9 @@ func (h *Holder) Close() error {
 	case <-ctx.Done():
 		return nil
 	}
+	if h.Module.Doomed() {
+		return nil
+	}
 	err := h.Drop(ctx)
 	if ctx.Err() != nil {
 		return nil // the module sits in a dialog, and is ended with its last card
