@@ -439,6 +439,15 @@ func (c *Conversation) speaksFrom(m wire.Machine) {
 // acknowledges it to its author.
 func (c *Conversation) Next(ctx context.Context) (Event, error) { return c.events.take(ctx) }
 
+// Ended is closed when the conversation has ended and nothing of it runs any more; then Reason says why.
+func (c *Conversation) Ended() <-chan struct{} { return c.ended }
+
+// Reason is why the conversation has ended, as in Closed.
+func (c *Conversation) Reason() wire.Code { return c.reason() }
+
+// Asked reports whether this side asked for the conversation.
+func (c *Conversation) Asked() bool { return c.role == wire.RoleInitiator }
+
 // Suite is the conversation's, once it is established.
 func (c *Conversation) Suite() wire.Suite { return c.channel.Suite }
 

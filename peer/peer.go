@@ -161,6 +161,18 @@ type Event interface{ event() }
 // Opened tells of a conversation that is established, whoever asked for it. From Session.Next.
 type Opened struct{ Conversation *Conversation }
 
+// Away tells that the session has ended for now: presence.Presence tries to come back. From its Next.
+type Away struct{ Err error }
+
+// Back tells that there is a session again. The numbers of people may be others than before. From presence.Presence.Next.
+type Back struct{ Session *Session }
+
+// GivenUp tells that a conversation which broke is not made again by itself any more. From presence.Presence.Next.
+type GivenUp struct {
+	Person Person
+	Number wire.Code // what stood in the way last
+}
+
 // SessionClosed is the last event of a session.
 type SessionClosed struct{ Err error } // nil: this side left in order
 
@@ -202,6 +214,9 @@ type Closed struct {
 
 func (*Opened) event()           {}
 func (*SessionClosed) event()    {}
+func (*Away) event()             {}
+func (*Back) event()             {}
+func (*GivenUp) event()          {}
 func (*Message) event()          {}
 func (*Receipt) event()          {}
 func (*MachineStatement) event() {}

@@ -72,6 +72,20 @@ func (s *Session) Signatures() uint64 { return s.self.sealer.Signatures() }
 // Next waits for the next event of the session: *Opened, *Warning, and at the end *SessionClosed.
 func (s *Session) Next(ctx context.Context) (Event, error) { return s.events.take(ctx) }
 
+// Alive reports whether the session has not ended, nor begun to.
+func (s *Session) Alive() bool { return s.link.Context().Err() == nil }
+
+// Drop ends the session at once, without a word that the card would have to seal. why is in SessionClosed.
+func (s *Session) Drop(why error) { s.link.Fail(&droppedError{why}) }
+
+// droppedError says that this side ended the session without ceremony.
+type droppedError struct{ error }
+
+func (e *droppedError) Unwrap() error { return e.error }
+
+// Code is what the relay is told: the person left.
+func (e *droppedError) Code() wire.Code { return wire.CodeBye }
+
 // Done is closed when the session has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
@@ -102,9 +116,12 @@ func (s *Session) run() {
 // ending is what the end of the link is to this user: nothing that happens after the relay has answered bye is a failure, and a relay that
 // closes in order before that has cut the session all the same.
 func (s *Session) ending(err error) error {
+	var dropped *droppedError
 	switch {
 	case s.farewell():
 		return nil
+	case errors.As(err, &dropped):
+		return err
 	case err == nil, err == io.EOF, wire.CodeOf(err) == wire.CodeBye:
 		return wire.Errorf(wire.CodeCut, "the relay closed the session")
 	}

@@ -55,6 +55,7 @@ var rooms = []room{
 	{name: "relay/backplane", imports: "wire"},
 
 	{name: "peer", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},
+	{name: "peer/presence", imports: "wire cardauth cardauth/seal transport peer"},
 	{name: "peer/store", imports: "wire"},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},
 
