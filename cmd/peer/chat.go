@@ -14,6 +14,7 @@ import (
 
 	"sinete/cardauth"
 	"sinete/peer"
+	"sinete/peer/presence"
 	"sinete/wire"
 )
 
@@ -24,7 +25,9 @@ type chatCommand struct {
 	RelayName         string         `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
 	Suite             []string       `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
 	MinSuite          string         `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
-	Sign              string         `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is the card itself, so delegated must be asked for. Default: ${default}."`
+	Sign              string         `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is delegated for a card that wants its PIN each time, and the card itself for all others. Default: ${default}."`
+	OnRemoval         string         `enum:"leave,wait" default:"leave" help:"What happens when the card is taken out (${enum}): leave ends the session; wait keeps it as long as the relay waits for a seal. The same card put back logs in again. Default: ${default}."`
+	IdleLogout        time.Duration  `placeholder:"DURATION" default:"0" help:"Log out after so long without anything typed, for example 15m; anything typed logs in again. Default: never."`
 	RekeyAfter        time.Duration  `default:"15m" placeholder:"TIME" help:"Take new keys after this time, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
 	RekeyMessages     uint64         `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
 	Revocation        string         `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}): hard refuses it; grace takes the last good answer for a day more; off asks nothing and accepts revoked cards, for trials only. Default: ${default}."`
@@ -67,14 +70,14 @@ func (c *chatCommand) run(p *program) int {
 	in := newInput(p.stdin)
 	var talking atomic.Bool
 	p.accept = trusts(cfg.Policy)
-	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking)); err != nil {
+	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking, in)); err != nil {
 		return fail(err)
 	}
 	defer cfg.Card.Close()
 	if p.input {
 		screen.show(noticeEvent{loggingIn(c.Relay)})
 	}
-	s, err := p.logIn(first, cfg)
+	s, err := p.logIn(first, presence.Config{Config: cfg, OnRemoval: presence.Removal(c.OnRemoval), IdleLogout: c.IdleLogout})
 	if err != nil {
 		return fail(err)
 	}
@@ -87,7 +90,7 @@ func (c *chatCommand) run(p *program) int {
 }
 
 // logIn gives the card its time and the relay not for ever.
-func (p *program) logIn(ctx context.Context, cfg peer.Config) (session, error) {
+func (p *program) logIn(ctx context.Context, cfg presence.Config) (session, error) {
 	ctx, cancel := context.WithTimeout(ctx, (wire.LoginSeconds+wire.CardSeconds)*time.Second)
 	defer cancel()
 	s, err := p.login(ctx, cfg)

@@ -16,6 +16,7 @@ import (
 
 	"sinete/internal/trialpki"
 	"sinete/peer"
+	"sinete/peer/presence"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -274,7 +275,7 @@ func TestRun(t *testing.T) {
 	} {
 		var out, errs strings.Builder
 		p := &program{stdin: strings.NewReader("list\n"), stdout: &out, stderr: &errs, openToken: noToken,
-			login: func(_ context.Context, cfg peer.Config) (session, error) {
+			login: func(_ context.Context, cfg presence.Config) (session, error) {
 				if cfg.Relay == "in-use:1" {
 					return nil, &transport.CloseError{Number: wire.CodeCardInUse, Remote: true}
 				}
@@ -314,7 +315,7 @@ func TestInterruptedBeforeLogin(t *testing.T) {
 			signals = c
 			return func() { stopped = true }
 		}},
-		login: func(ctx context.Context, _ peer.Config) (session, error) {
+		login: func(ctx context.Context, _ presence.Config) (session, error) {
 			signals <- syscall.SIGTERM
 			<-ctx.Done()
 			return nil, &transport.CloseError{Number: wire.CodeTimeout}

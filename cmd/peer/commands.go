@@ -86,8 +86,10 @@ func find(people []peer.Person, who string) (peer.Person, error) {
 	number, isNumber := personNumber(who)
 	for _, p := range people {
 		switch {
-		case isNumber && p.ID == number, p.Identity == who:
+		case p.Identity == who:
 			return p, nil
+		case isNumber && p.ID == number:
+			found = append(found, p)
 		case !isNumber && strings.EqualFold(p.Name, who):
 			found = append(found, p)
 		}

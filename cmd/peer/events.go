@@ -18,7 +18,10 @@ type sessionEvent struct {
 	Compartments []string `json:"compartments,omitempty"` // of Level
 	Suite        string   `json:"suite"`
 	Signing      string   `json:"signing"`
-	Reason       string   `json:"reason"` // code, empty while open
+	Reason       string   `json:"reason"`          // code, empty while open
+	Again        bool     `json:"again,omitempty"` // closed for now: the program comes back by itself
+
+	back bool // it was closed before
 }
 
 type peersEvent struct {
@@ -45,6 +48,8 @@ type conversationEvent struct {
 	Reason   string     `json:"reason"`             // code, empty while open
 	Queued   int        `json:"queued,omitempty"`   // messages that stay queued at its end
 	Verified *uint64    `json:"verified,omitempty"` // number of their last message whose seals were verified, at its end
+	// Signing says who seals for them, while open.
+	Signing peer.Signing `json:"signing,omitempty"`
 
 	mayWrite bool
 	rekeyed  bool // nothing but its epoch is new

@@ -11,6 +11,7 @@ import (
 	"sinete/cardauth/seal"
 	"sinete/cardauth/softcard"
 	"sinete/peer"
+	"sinete/peer/presence"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -76,6 +77,9 @@ var rows = []row{
 	on(cardAbsent),
 	on(cardCancelled),
 	on(cardExportable),
+	is(presence.ErrRemoved, cardTakenOut),
+	is(presence.ErrIdle, idleLogout),
+	is(presence.ErrAway, away),
 	on(func(e *pkcs11card.URIError) trouble { return badCardURI(e) }),
 	on(func(e *pkcs11card.UnsupportedError) trouble { return cardUnsupported(e) }),
 	on(func(e *pkcs11card.ModuleError) trouble { return cardModule(e) }),

@@ -14,6 +14,7 @@ import (
 	"sinete/cardauth/seal"
 	"sinete/cardauth/softcard"
 	"sinete/peer"
+	"sinete/peer/presence"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -60,7 +61,12 @@ func TestExplain(t *testing.T) {
 		{&softcard.FormatError{Path: "p", Reason: "x"}, "card-unreadable", 1},
 		{&fs.PathError{Op: "open", Path: "p", Err: fs.ErrNotExist}, "no-card", 1},
 		{&seal.SignError{Err: errors.New("x")}, "card-failed", 1},
-		{&seal.SignError{Err: pinEachTime("c")}, "pin-needed", 1},
+		{&seal.SignError{Err: pinNeeded("c")}, "pin-needed", 1},
+		{&seal.SignError{Err: &cardauth.AbsentError{Card: "c"}}, "card-removed", 1},
+		{presence.ErrRemoved, "card-removed", 1},
+		{presence.ErrIdle, "idle-logout", 1},
+		{presence.ErrDelegationEnds, "certificate-expired", 3},
+		{presence.ErrAway, "away", 1},
 		{&peer.RefusedError{Number: wire.CodeFlowDenied}, "flow-denied", 3},
 		{&peer.RefusedError{Number: wire.CodeSuiteUnsupported, Suites: []wire.Suite{5}}, "suite-unsupported", 3},
 		{&peer.TooLargeError{Bytes: 70000}, "message-too-large", 1},

@@ -19,6 +19,10 @@ type fakeSession struct {
 	queued []string // what Queue took
 	opened []*fakeConversation
 
+	away, wanted bool
+	touched      int
+	forgotten    []string
+
 	connect func(id uint32, suites []wire.Suite) error
 	close   func() // what Close does; nil: the session ends in order
 }
@@ -54,6 +58,15 @@ func (s *fakeSession) Connect(ctx context.Context, id uint32, suites []wire.Suit
 func (s *fakeSession) Queue(identity, text string) (uint64, error) {
 	s.queued = append(s.queued, identity+" "+text)
 	return 0, nil
+}
+
+func (s *fakeSession) Away() bool         { return s.away }
+func (s *fakeSession) Touch()             { s.touched++ }
+func (s *fakeSession) Wanted(string) bool { return s.wanted }
+
+func (s *fakeSession) Forget(identity string) bool {
+	s.forgotten = append(s.forgotten, identity)
+	return s.wanted
 }
 
 func (s *fakeSession) Next(ctx context.Context) (peer.Event, conversation, error) {
@@ -97,11 +110,14 @@ type fakeConversation struct {
 	events chan peer.Event
 	sent   []string
 	refuse error // what Send returns
+
+	delegated bool
 }
 
 func (c *fakeConversation) Person() peer.Person { return c.person }
 func (c *fakeConversation) Suite() wire.Suite   { return 5 }
 func (c *fakeConversation) MayWrite() bool      { return c.person.Send }
+func (c *fakeConversation) Delegated() bool     { return c.delegated }
 
 func (c *fakeConversation) Send(_ context.Context, text string) (uint64, error) {
 	c.sent = append(c.sent, text)

@@ -21,7 +21,7 @@ import (
 
 	"sinete/cardauth"
 	"sinete/cardauth/pkcs11card"
-	"sinete/peer"
+	"sinete/peer/presence"
 )
 
 // Exit statuses.
@@ -44,13 +44,15 @@ type terminal struct {
 	colour bool
 	// secret asks for a PIN without showing it; needed where input is set.
 	secret func(ctx context.Context, prompt string) (string, error)
+	// quiet hides what is typed in the middle of commands, until restore; needed where input is set.
+	quiet func() (restore func(), err error)
 	// interrupts has SIGINT and SIGTERM sent to a channel until stop; nil: they are not for this program.
 	interrupts func(chan<- os.Signal) (stop func())
 }
 
 func thisTerminal() terminal {
 	t := terminal{
-		input: term.IsTerminal(int(os.Stdin.Fd())), output: term.IsTerminal(int(os.Stdout.Fd())), secret: askSecret,
+		input: term.IsTerminal(int(os.Stdin.Fd())), output: term.IsTerminal(int(os.Stdout.Fd())), secret: askSecret, quiet: quiet,
 		interrupts: func(c chan<- os.Signal) func() {
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 			return func() { signal.Stop(c) }
@@ -98,7 +100,7 @@ type program struct {
 	stdout, stderr io.Writer
 	terminal
 
-	login      func(ctx context.Context, cfg peer.Config) (session, error)
+	login      func(ctx context.Context, cfg presence.Config) (session, error)
 	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt, o pkcs11card.Options) (cardauth.Card, error)
 	listTokens func(modules []string) ([]pkcs11card.Token, error)
 	memory     string                     // file with the key of the card that was chosen last; empty: nothing is remembered

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sinete/peer"
+	"sinete/peer/presence"
 	"sinete/wire"
 )
 
@@ -18,6 +19,7 @@ func (c *chat) obey(ctx context.Context, in *input) bool {
 	select {
 	case l = <-in.ask():
 		in.took()
+		c.session.Touch()
 	case <-ctx.Done():
 		return false
 	case <-c.over:
@@ -73,11 +75,14 @@ func (c *chat) execute(ctx context.Context, cmd command) error {
 	case "disconnect":
 		return c.disconnect(ctx, cmd.who)
 	case "connected":
+		if c.session.Away() {
+			return presence.ErrAway
+		}
 		c.screen.show(c.connected())
 	case "ciphers":
 		c.screen.show(ciphersEvent{suiteNames(c.suites)})
 	case "level":
-		c.screen.show(sessionOf(c.session))
+		c.screen.show(c.now())
 	case "menu":
 		c.screen.show(menuEvent{Commands: menu})
 	case "help":
@@ -125,7 +130,8 @@ func queuesAfter(code string) bool {
 	return code != wire.CodeBye.String() && code != wire.CodePeerLeft.String()
 }
 
-// send hands a text to an open conversation, or queues it where the last one broke. One that was ended in order takes nothing more.
+// send hands a text to an open conversation, or queues it where the last one broke or is to be made again. One that somebody ended takes
+// nothing more.
 func (c *chat) send(ctx context.Context, cmd command) error {
 	t, ended, reason, err := c.with(cmd.who)
 	switch {
@@ -134,7 +140,7 @@ func (c *chat) send(ctx context.Context, cmd command) error {
 	case !ended:
 		_, err = t.Send(ctx, cmd.text)
 		return err
-	case !queuesAfter(reason.String()):
+	case !queuesAfter(reason.String()) && !c.session.Wanted(t.Person().Identity):
 		return notConnected(cmd.who)
 	}
 	p := t.Person()
@@ -145,14 +151,22 @@ func (c *chat) send(ctx context.Context, cmd command) error {
 	return nil
 }
 
-// disconnect returns when the conversation's end has been shown.
+// disconnect returns when the conversation's end has been shown. One that broke is not made again.
 func (c *chat) disconnect(ctx context.Context, who string) error {
 	t, ended, _, err := c.with(who)
 	if err != nil {
 		return err
 	}
 	if ended {
-		return notConnected(who)
+		if !c.session.Forget(t.Person().Identity) {
+			return notConnected(who)
+		}
+		c.mu.Lock()
+		t.reason = wire.CodeBye
+		given := t.event()
+		c.mu.Unlock()
+		c.screen.show(given)
+		return nil
 	}
 	_ = t.Disconnect(ctx) // it has ended in any case, and its last event says how
 	select {

@@ -179,15 +179,30 @@ func once(pin string) cardauth.Prompt {
 	}
 }
 
-// prompt asks for PINs at the terminal until talking is set: from then on the keyboard belongs to the commands.
-func (p *program) prompt(talking *atomic.Bool) cardauth.Prompt {
+// prompt asks for PINs at the terminal. Once talking is set the keyboard belongs to the commands, and a PIN takes the place of the next.
+func (p *program) prompt(talking *atomic.Bool, in *input) cardauth.Prompt {
 	return func(ctx context.Context, r cardauth.PINRequest) (string, error) {
 		switch {
-		case talking.Load():
-			return "", pinEachTime(r.Card)
 		case !p.input:
 			return "", pinNeeded(r.Card)
+		case talking.Load():
+			return p.secretAmongCommands(ctx, r, in)
 		}
 		return p.secret(ctx, pinPrompt(r))
 	}
+}
+
+// secretAmongCommands asks for a PIN while commands are typed.
+func (p *program) secretAmongCommands(ctx context.Context, r cardauth.PINRequest, in *input) (string, error) {
+	restore, err := p.quiet()
+	if err != nil {
+		return "", pinNeeded(r.Card)
+	}
+	defer restore()
+	fmt.Fprint(p.stderr, pinPrompt(r))
+	l, err := in.askSecret(ctx)
+	if err == nil && l.end {
+		err = pinNeeded(r.Card)
+	}
+	return l.text, err
 }

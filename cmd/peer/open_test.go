@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sinete/cardauth"
@@ -60,7 +61,7 @@ func TestOpenSoftCard(t *testing.T) {
 		"soft:nowhere": "no-card",
 		path:           "card-name",
 	} {
-		card, err := p.openCard(t.Context(), name, nil, p.prompt(&talking))
+		card, err := p.openCard(t.Context(), name, nil, p.prompt(&talking, nil))
 		got := ""
 		if err != nil {
 			got = explain(err).code
@@ -89,7 +90,7 @@ func TestPINPrompt(t *testing.T) {
 		return answers[len(prompts)-1], nil
 	}}}
 	var talking atomic.Bool
-	card, err := p.openCard(t.Context(), "soft:"+softCard(t), nil, p.prompt(&talking))
+	card, err := p.openCard(t.Context(), "soft:"+softCard(t), nil, p.prompt(&talking, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,10 +103,73 @@ func TestPINPrompt(t *testing.T) {
 	if s := pinPrompt(cardauth.PINRequest{Card: "c", CAN: true}); s != "The six digits printed on c (the CAN, not the PIN): " {
 		t.Error(s)
 	}
-	talking.Store(true)
-	if _, err := p.prompt(&talking)(t.Context(), cardauth.PINRequest{}); explain(err).code != "pin-needed" || len(prompts) != 2 {
-		t.Errorf("asked while the keyboard belongs to the commands: %v", err)
-	}
+}
+
+// A PIN that is wanted while commands are typed takes the place of the next line, and of no other.
+func TestPINAmongCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		typed := make(chan string)
+		in := newInput(&typist{lines: typed})
+		var shown lockedBuffer
+		hidden := 0
+		p := &program{stderr: &shown, terminal: terminal{input: true, quiet: func() (func(), error) {
+			hidden++
+			return func() { hidden-- }, nil
+		}}}
+		var talking atomic.Bool
+		talking.Store(true)
+		commands := in.ask()
+		synctest.Wait()
+		pins := make(chan string)
+		ask := func(ctx context.Context) {
+			pin, err := p.prompt(&talking, in)(ctx, cardauth.PINRequest{Card: "c", Tries: -1})
+			if err != nil {
+				pin = explain(err).code
+			}
+			pins <- pin
+		}
+		for range 2 { // while the same command is awaited
+			go ask(t.Context())
+			synctest.Wait()
+			if prompts := shown.take(); len(prompts) != 1 || string(prompts[0]) != "PIN of c: " || hidden != 1 {
+				t.Errorf("%q, hidden %d", prompts, hidden)
+			}
+			typed <- "1234\n"
+			if pin := <-pins; pin != "1234" || hidden != 0 {
+				t.Errorf("PIN %q, hidden %d", pin, hidden)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go ask(ctx)
+		synctest.Wait()
+		cancel()
+		if pin := <-pins; pin != "interrupted" || hidden != 0 {
+			t.Errorf("%q, hidden %d", pin, hidden)
+		}
+		typed <- "list\n"
+		if l := <-commands; l.text != "list" {
+			t.Errorf("the command is %q", l.text)
+		}
+		in.took()
+		go ask(t.Context()) // while none is awaited
+		typed <- "5678\n"
+		if pin := <-pins; pin != "5678" {
+			t.Errorf("PIN %q", pin)
+		}
+		go ask(t.Context())
+		synctest.Wait()
+		close(typed)
+		if pin := <-pins; pin != "pin-needed" {
+			t.Errorf("%q at the end of input", pin)
+		}
+		if l := <-in.ask(); !l.end {
+			t.Errorf("%+v at the end of input", l)
+		}
+		p.quiet = func() (func(), error) { return nil, errors.ErrUnsupported }
+		if _, err := p.prompt(&talking, in)(t.Context(), cardauth.PINRequest{}); explain(err).code != "pin-needed" {
+			t.Errorf("asked where what is typed cannot be hidden: %v", err)
+		}
+	})
 }
 
 // twoCards answers like a machine with two cards in it.

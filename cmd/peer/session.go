@@ -4,10 +4,11 @@ import (
 	"context"
 
 	"sinete/peer"
+	"sinete/peer/presence"
 	"sinete/wire"
 )
 
-// session is what chat needs of a peer.Session; see there.
+// session is what chat needs of a presence.Presence and its peer.Session; see there.
 type session interface {
 	Relay() string
 	Name() string
@@ -16,6 +17,10 @@ type session interface {
 	Signing() peer.Signing
 	List(ctx context.Context) ([]peer.Person, error)
 	Connect(ctx context.Context, id uint32, suites []wire.Suite) error
+	Away() bool
+	Touch()
+	Wanted(identity string) bool
+	Forget(identity string) bool
 	Queue(identity, text string) (number uint64, err error)
 	Next(ctx context.Context) (peer.Event, conversation, error)
 	Close(ctx context.Context) error
@@ -26,30 +31,37 @@ type conversation interface {
 	Person() peer.Person
 	Suite() wire.Suite
 	MayWrite() bool
+	Delegated() bool
 	Send(ctx context.Context, text string) (number uint64, err error)
 	Next(ctx context.Context) (peer.Event, error)
 	Disconnect(ctx context.Context) error
 }
 
-// live is a real session.
-type live struct{ *peer.Session }
+// live is a real one.
+type live struct{ *presence.Presence }
 
-func login(ctx context.Context, cfg peer.Config) (session, error) {
-	s, err := peer.Login(ctx, cfg)
+func login(ctx context.Context, cfg presence.Config) (session, error) {
+	p, err := presence.Begin(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return live{s}, nil
+	return live{p}, nil
 }
 
+func (l live) Relay() string         { return l.Session().Relay() }
+func (l live) Name() string          { return l.Session().Name() }
+func (l live) Level() wire.Level     { return l.Session().Level() }
+func (l live) Suite() wire.Suite     { return l.Session().Suite() }
+func (l live) Signing() peer.Signing { return l.Session().Signing() }
+
 func (l live) Connect(ctx context.Context, id uint32, suites []wire.Suite) error {
-	_, err := l.Session.Connect(ctx, id, suites)
+	_, err := l.Presence.Connect(ctx, id, suites)
 	return err
 }
 
 // Next returns the conversation that is open now beside a *peer.Opened.
 func (l live) Next(ctx context.Context) (peer.Event, conversation, error) {
-	e, err := l.Session.Next(ctx)
+	e, err := l.Presence.Next(ctx)
 	if o, ok := e.(*peer.Opened); ok {
 		return e, liveConversation{o.Conversation}, err
 	}

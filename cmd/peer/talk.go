@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ type chat struct {
 	begin   string       // the first command, before any of the input; empty: none
 
 	mu       sync.Mutex
-	talks    map[uint32]*talk         // the last one with each person, by their number
+	talks    map[string]*talk         // the last one with each person, by their identity: numbers change where a relay is restarted
+	away     string                   // code: why there is no session now; empty where there is one
 	expected map[uint32]chan struct{} // closed when a conversation with that person has been shown
 
 	over chan struct{} // closed when the session has ended and all else has been shown
@@ -42,15 +44,14 @@ type talk struct {
 }
 
 func newChat(s session, screen screen, suites []wire.Suite) *chat {
-	return &chat{session: s, screen: screen, suites: suites, talks: map[uint32]*talk{},
+	return &chat{session: s, screen: screen, suites: suites, talks: map[string]*talk{},
 		expected: map[uint32]chan struct{}{}, over: make(chan struct{})}
 }
 
 // run takes commands until the person leaves, the first interrupt comes or the session ends; then it leaves in order, unless the
 // second interrupt comes. It returns the exit status.
 func (c *chat) run(first, second context.Context, in *input) int {
-	closed := sessionOf(c.session)
-	c.screen.show(closed)
+	c.screen.show(sessionOf(c.session))
 	c.screen.finished()
 	go c.follow()
 	if c.begin == "" || c.carryOut(first, line{text: c.begin}) {
@@ -64,6 +65,7 @@ func (c *chat) run(first, second context.Context, in *input) int {
 		leaving = true
 		c.leave(second)
 	}
+	closed := sessionOf(c.session)
 	closed.State = "closed"
 	status := statusDone
 	switch err := c.outcome(second); {
@@ -119,19 +121,55 @@ func (c *chat) follow() {
 		switch e := e.(type) {
 		case *peer.Opened:
 			t := &talk{conversation: conversation, done: make(chan struct{}), machine: peer.MachineNew}
-			id := t.Person().ID
+			identity := t.Person().Identity
 			c.mu.Lock()
-			before := c.talks[id]
-			c.talks[id] = t
+			before := c.talks[identity]
+			c.talks[identity] = t
 			c.mu.Unlock()
 			talks.Go(func() { c.converse(t, before) })
 		case *peer.Warning:
 			c.screen.show(warningEvent{Code: e.Code, Text: e.Text})
+		case *peer.Away:
+			c.goneAway(e.Err)
+		case *peer.Back:
+			c.mu.Lock()
+			c.away = ""
+			c.mu.Unlock()
+			back := sessionOf(c.session)
+			back.back = true
+			c.screen.show(back)
+		case *peer.GivenUp:
+			c.screen.show(warningEvent{Code: "not-rebuilt", ID: e.Person.ID, Text: givenUp(e.Person, e.Number)})
 		case *peer.SessionClosed:
 			c.err = e.Err
 			return
 		}
 	}
+}
+
+// goneAway shows that there is no session for now, once all has been shown of the conversations that ended with it.
+func (c *chat) goneAway(why error) {
+	c.mu.Lock()
+	talks := slices.Collect(maps.Values(c.talks))
+	c.mu.Unlock()
+	for _, t := range talks {
+		<-t.done
+	}
+	c.mu.Lock()
+	c.away = explain(why).code
+	c.mu.Unlock()
+	c.screen.show(c.now())
+}
+
+// now is the session as it is.
+func (c *chat) now() sessionEvent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := sessionOf(c.session)
+	if c.away != "" {
+		e.State, e.Reason, e.Again = "closed", c.away, true
+	}
+	return e
 }
 
 // converse shows what happens in a conversation, once all has been shown of the one before with the same person.
@@ -224,9 +262,12 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 // event is what the conversation is now. The chat's mu is held.
 func (t *talk) event() conversationEvent {
 	p := t.Person()
-	e := conversationEvent{ID: p.ID, Name: p.Name, State: "open", Suite: t.Suite().String(), Epoch: t.epoch, Machine: t.machine, mayWrite: t.MayWrite()}
+	e := conversationEvent{ID: p.ID, Name: p.Name, State: "open", Suite: t.Suite().String(), Epoch: t.epoch, Machine: t.machine, Signing: peer.SignCard, mayWrite: t.MayWrite()}
+	if t.Delegated() {
+		e.Signing = peer.SignDelegated
+	}
 	if t.ended {
-		e.State, e.Reason = "closed", t.reason.String()
+		e.State, e.Reason, e.Signing = "closed", t.reason.String(), ""
 	}
 	return e
 }
@@ -260,7 +301,7 @@ func (c *chat) with(who string) (t *talk, ended bool, reason wire.Code, err erro
 		}
 		return nil, false, 0, err
 	}
-	t = c.talks[p.ID]
+	t = c.talks[p.Identity]
 	return t, t.ended, t.reason, nil
 }
 

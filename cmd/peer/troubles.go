@@ -161,6 +161,18 @@ func cardAmbiguous(e *pkcs11card.AmbiguousError) trouble {
 		"Name one with --card:\n" + strings.Join(e.URIs, "\n"), statusFailed}
 }
 
+func cardTakenOut() trouble {
+	return trouble{"card-removed", "the card was taken out", "Put it back to log in again.", statusFailed}
+}
+
+func idleLogout() trouble {
+	return trouble{"idle-logout", "nobody has typed anything for the time that --idle-logout sets", "Type anything to log in again.", statusFailed}
+}
+
+func away() trouble {
+	return trouble{"away", "you are not logged in at the moment", "It is being tried again. What you send to people whose conversation broke is queued.", statusFailed}
+}
+
 func cardAbsent(e *cardauth.AbsentError) trouble {
 	return trouble{"card-removed", e.Error(), "Put the card back.", statusFailed}
 }
@@ -224,11 +236,6 @@ func pinNeeded(card string) error {
 		"Add ?pin-source=file:PATH to the card's name, with a file that only you can read.")
 }
 
-func pinEachTime(card string) error {
-	return refuse("pin-needed", card+" wants its PIN for each signature, which nobody can type while chatting",
-		"Log in with --sign delegated: the card signs once.")
-}
-
 func pinRefused(e *cardauth.PINError) trouble {
 	t := trouble{"pin-wrong", "the PIN was wrong for " + e.Card, "Log in again with the right one. Cards lock themselves after a few wrong PINs.", statusRefused}
 	switch {
@@ -285,6 +292,9 @@ func ambiguousName(who string, found []peer.Person) error {
 	var which []string
 	for _, p := range found {
 		which = append(which, fmt.Sprintf("%d (%s)", p.ID, p.Identity))
+	}
+	if _, isNumber := personNumber(who); isNumber { // one of before the relay was restarted, one of now
+		return refuse("ambiguous-name", fmt.Sprintf("%d people have had the number %s", len(found), who), "Give the identity: "+strings.Join(which, ", ")+".")
 	}
 	return refuse("ambiguous-name", fmt.Sprintf("%d people are called %q", len(found), who), "Give the number: "+strings.Join(which, ", ")+".")
 }

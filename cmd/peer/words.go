@@ -57,14 +57,21 @@ var help = [][]string{
 var menu = firstCells(help)
 
 func sessionLine(e sessionEvent) string {
-	if e.State == "closed" {
+	switch {
+	case e.State == "closed" && e.Again:
+		return "away: " + endWords(e.Reason) + awayWords(e.Reason)
+	case e.State == "closed":
 		return "logged out: " + endWords(e.Reason)
 	}
 	by := "your card seals each time"
 	if e.Signing == string(peer.SignDelegated) {
 		by = "a key that your card delegated to seals"
 	}
-	return fmt.Sprintf("logged in at %s as %s, level %v; %s; %s", e.Relay, e.Name, wire.Level{Rank: e.Level, Compartments: e.Compartments}, by, e.Suite)
+	back := ""
+	if e.back {
+		back = "back: "
+	}
+	return back + fmt.Sprintf("logged in at %s as %s, level %v; %s; %s", e.Relay, e.Name, wire.Level{Rank: e.Level, Compartments: e.Compartments}, by, e.Suite)
 }
 
 func peersLines(e peersEvent) []string {
@@ -108,7 +115,11 @@ func conversationLines(e conversationEvent) []string {
 		peer.MachineKnown:   "on the machine you know",
 		peer.MachineChanged: "on another machine than last time",
 	}[e.Machine]
-	lines := []string{fmt.Sprintf("connected to %s (%d), %s; %s", e.Name, e.ID, machine, e.Suite)}
+	seals := ""
+	if e.Signing == peer.SignDelegated {
+		seals = "; seals with a delegated key"
+	}
+	lines := []string{fmt.Sprintf("connected to %s (%d), %s%s; %s", e.Name, e.ID, machine, seals, e.Suite)}
 	if !e.mayWrite {
 		lines = append(lines, fmt.Sprintf("the flow policy closes your direction: you may read what %s writes, and not answer", e.Name))
 	}
@@ -209,10 +220,30 @@ func plural(n int, one, many string) string {
 
 // endWords say why a session or conversation ended.
 func endWords(code string) string {
+	for _, own := range []trouble{cardTakenOut(), idleLogout()} {
+		if own.code == code {
+			return own.what
+		}
+	}
 	if w, ok := codes[code]; ok {
 		return w.what
 	}
 	return code
+}
+
+// awayWords say what happens about it.
+func awayWords(code string) string {
+	switch code {
+	case cardTakenOut().code:
+		return "; put it back to log in again"
+	case idleLogout().code:
+		return "; type anything to log in again"
+	}
+	return "; trying again, and what you send to people you were connected to is queued"
+}
+
+func givenUp(p peer.Person, number wire.Code) string {
+	return fmt.Sprintf("the conversation with %s could not be made again: %s. What you send to them is queued until you are connected again", p.Name, endWords(number.String()))
 }
 
 func warningText(w *peer.Warning, name string) string {

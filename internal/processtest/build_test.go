@@ -123,7 +123,7 @@ func overlay(dir string) (file string, err error) {
 	replace := map[string]string{}
 	for _, c := range []struct{ file, old, new string }{
 		{"cmd/peer/main.go", "os.Exit(run(", "leave(run("},
-		{"cmd/peer/session.go", "peer.Login(ctx, cfg)", "recordedLogin(ctx, cfg)"},
+		{"cmd/peer/session.go", "presence.Begin(ctx, cfg)", "recordedBegin(ctx, cfg)"},
 		{"cmd/relay/main.go", "os.Exit(status)", "leave(status)"},
 		{"cmd/relay/serve.go", "relay.Serve(ctx, ", "recordedServe(ctx, "},
 	} {

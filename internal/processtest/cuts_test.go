@@ -3,15 +3,12 @@
 package processtest
 
 import (
-	"fmt"
-	"strings"
 	"syscall"
 	"testing"
-
-	"sinete/internal/program"
+	"time"
 )
 
-// A relay that is stopped tells its people, and all programs end. Who may not go on has failed, and is told what to do.
+// A relay that is stopped tells its people, who are back by themselves when it is, with what they typed meanwhile.
 func TestRelayStopped(t *testing.T) {
 	t.Parallel()
 	r, alice, bruno := friends(t)
@@ -19,40 +16,73 @@ func TestRelayStopped(t *testing.T) {
 	for _, p := range []person{alice, bruno} {
 		p.event("warning", "code", "going-away")
 		p.event("conversation", "state", "closed", "id", p.other, "reason", "going-away")
-		advised(t, p.event("error", "code", "going-away"), "Log in again in a while")
-		p.event("session", "state", "closed", "reason", "going-away")
-		p.ends(1)
+		p.event("session", "state", "closed", "reason", "going-away", "again", true)
 	}
 	r.ends(0)
+	refused(t, alice.process, "list", "away", "It is being tried again")
+	alice.says("send##" + alice.other + "##typed meanwhile")
+	r = startRelayAt(t, trial, r.address)
+	for _, p := range []person{alice, bruno} {
+		p.event("session", "state", "open")
+		p.event("conversation", "state", "open", "name", map[person]string{alice: "Bruno", bruno: "Alice"}[p])
+	}
+	bruno.event("message", "text", "typed meanwhile", "seq", 1)
+	alice.leave()
+	bruno.leave()
+	r.stop()
 }
 
-// The relay dies in the middle of everything: nobody hangs, nothing that was on its way is called delivered, and there is a way on.
+// The relay dies in the middle of everything and is started again: that is noticed at the first packet, nothing that was on its way is called
+// delivered, and all of it arrives.
 func TestRelayKilled(t *testing.T) {
+	t.Parallel()
 	r, alice, bruno := friends(t)
 	r.signal(syscall.SIGKILL)
 	r.ends(-1)
 	for _, p := range []person{alice, bruno} {
-		p.says("send##" + p.other + "##into the void")
+		p.says("send##"+p.other+"##into the void", "send##"+p.other+"##and once more")
 	}
-	t.Parallel() // only now: while both programs wait for the relay, the other tests can run
+	r = startRelayAt(t, trial, r.address)
+	began := time.Now()
 	for _, p := range []person{alice, bruno} {
 		e, err := p.Next()
 		must(t, err)
 		if !e.Is("conversation", "state", "closed", "id", p.other, "reason", "cut") {
 			t.Fatalf("%s says %v", p.Name, e)
 		}
-		advised(t, p.event("error", "code", "cut"), "Log in again when the network is back")
-		p.event("session", "state", "closed", "reason", "cut")
-		p.ends(1)
+		p.event("session", "state", "closed", "reason", "cut", "again", true)
+		if took := time.Since(began); took > soon {
+			t.Errorf("%s noticed after %v", p.Name, took)
+		}
 	}
-	r = startRelay(t, trial)
-	alice, bruno = connected(t, login(t, r, soft("alice")), login(t, r, soft("bruno")), "Alice", "Bruno")
-	talk(t, alice, bruno, "here we are again")
+	for _, p := range []person{alice, bruno} {
+		p.event("session", "state", "open")
+		p.event("conversation", "state", "open")
+		p.event("message", "text", "into the void", "seq", 1)
+		p.event("message", "text", "and once more", "seq", 2)
+	}
+	alice.leave()
+	bruno.leave()
+	r.stop()
 }
 
-func advised(t *testing.T, e program.Event, advice string) {
-	t.Helper()
-	if !strings.Contains(fmt.Sprint(e["text"]), advice) {
-		t.Errorf("%q does not say %q", e["text"], advice)
+// Who is to leave while there is no relay leaves at once.
+func TestLeavingWhileTheRelayIsAway(t *testing.T) {
+	t.Parallel()
+	r, alice, bruno := friends(t)
+	r.signal(syscall.SIGTERM)
+	for _, p := range []person{alice, bruno} {
+		p.event("session", "state", "closed", "reason", "going-away", "again", true)
+	}
+	r.ends(0)
+	alice.signal(syscall.SIGTERM)
+	bruno.says("disconnect")
+	for _, p := range []person{alice, bruno} {
+		began := time.Now()
+		p.event("session", "state", "closed", "reason", "bye")
+		p.ends(0)
+		if took := time.Since(began); took > soon {
+			t.Errorf("%s took %v to leave", p.Name, took)
+		}
 	}
 }

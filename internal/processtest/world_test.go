@@ -4,6 +4,7 @@ package processtest
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -77,10 +78,26 @@ type relay struct {
 // startRelay runs the relay of a hierarchy until the test ends.
 func startRelay(t *testing.T, dir string, env ...string) *relay {
 	t.Helper()
-	p := start(t, "the relay", filepath.Join(bin, "relay"), env, "serve", "--config", filepath.Join(dir, "relay.toml"))
+	return startRelayWith(t, filepath.Join(dir, "relay.toml"), env...)
+}
+
+func startRelayWith(t *testing.T, config string, env ...string) *relay {
+	t.Helper()
+	p := start(t, "the relay", filepath.Join(bin, "relay"), env, "serve", "--config", config)
 	line, err := p.Line("listening on ADDR", func(l string) bool { return strings.HasPrefix(l, "listening on ") })
 	must(t, err)
 	return &relay{p, strings.TrimPrefix(line, "listening on ")}
+}
+
+// startRelayAt runs the relay of a hierarchy where another one was.
+func startRelayAt(t *testing.T, dir, address string) *relay {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(dir, "relay.toml"))
+	must(t, err)
+	_, port, _ := strings.Cut(address, ":")
+	file := filepath.Join(dir, "at-"+port+".toml")
+	must(t, os.WriteFile(file, []byte(strings.Replace(string(config), "127.0.0.1:0", address, 1)), 0o600))
+	return startRelayWith(t, file)
 }
 
 // chat starts somebody's program. Flags that stand in args as well win over those given here.

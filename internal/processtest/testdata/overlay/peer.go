@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 
-	"sinete/peer"
+	"sinete/peer/presence"
 )
 
-// recordedLogin stands in the place of peer.Login.
-func recordedLogin(ctx context.Context, cfg peer.Config) (*peer.Session, error) {
+// recordedBegin stands in the place of presence.Begin.
+func recordedBegin(ctx context.Context, cfg presence.Config) (*presence.Presence, error) {
 	cfg.Card = recordedCard{cfg.Card}
-	return peer.Login(ctx, cfg)
+	return presence.Begin(ctx, cfg)
 }
