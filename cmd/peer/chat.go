@@ -68,6 +68,7 @@ func (c *chatCommand) run(p *program) int {
 	first, second, stop := p.interrupted()
 	defer stop()
 	in := newInput(p.stdin)
+	defer p.hidden.end()
 	var talking atomic.Bool
 	p.accept = trusts(cfg.Policy)
 	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking, in)); err != nil {

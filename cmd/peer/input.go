@@ -109,3 +109,37 @@ func (in *input) read() line {
 	}
 	return l
 }
+
+// hidden is whether the terminal hides what is typed.
+type hidden struct {
+	mu      sync.Mutex
+	restore func() // nil while it shows it
+	over    bool
+}
+
+func (h *hidden) hide(quiet func() (restore func(), err error)) (err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return context.Canceled
+	}
+	h.restore, err = quiet()
+	return err
+}
+
+func (h *hidden) show() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.restore != nil {
+		h.restore()
+		h.restore = nil
+	}
+}
+
+// end shows it for good: a card that still waits for its PIN when the program ends must not leave a terminal behind that shows nothing.
+func (h *hidden) end() {
+	h.show()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+}

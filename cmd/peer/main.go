@@ -103,6 +103,7 @@ type program struct {
 	login      func(ctx context.Context, cfg presence.Config) (session, error)
 	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt, o pkcs11card.Options) (cardauth.Card, error)
 	listTokens func(modules []string) ([]pkcs11card.Token, error)
+	hidden     hidden                     // while a PIN is typed among commands
 	memory     string                     // file with the key of the card that was chosen last; empty: nothing is remembered
 	accept     func(chain [][]byte) error // whether a card's chain leads to a trusted authority; nil: any will do
 	// socket gives a socket and a relay's address.

@@ -194,11 +194,10 @@ func (p *program) prompt(talking *atomic.Bool, in *input) cardauth.Prompt {
 
 // secretAmongCommands asks for a PIN while commands are typed.
 func (p *program) secretAmongCommands(ctx context.Context, r cardauth.PINRequest, in *input) (string, error) {
-	restore, err := p.quiet()
-	if err != nil {
+	if err := p.hidden.hide(p.quiet); err != nil {
 		return "", pinNeeded(r.Card)
 	}
-	defer restore()
+	defer p.hidden.show()
 	fmt.Fprint(p.stderr, pinPrompt(r))
 	l, err := in.askSecret(ctx)
 	if err == nil && l.end {

@@ -165,6 +165,15 @@ func TestPINAmongCommands(t *testing.T) {
 		if l := <-in.ask(); !l.end {
 			t.Errorf("%+v at the end of input", l)
 		}
+		go ask(t.Context())
+		if pin := <-pins; pin != "pin-needed" { // the end of input stays
+			t.Errorf("%q after the end of input", pin)
+		}
+		p.hidden.end()
+		if _, err := p.prompt(&talking, in)(t.Context(), cardauth.PINRequest{}); explain(err).code != "pin-needed" || hidden != 0 {
+			t.Errorf("asked when the program has ended: %v", err)
+		}
+		p = &program{terminal: p.terminal}
 		p.quiet = func() (func(), error) { return nil, errors.ErrUnsupported }
 		if _, err := p.prompt(&talking, in)(t.Context(), cardauth.PINRequest{}); explain(err).code != "pin-needed" {
 			t.Errorf("asked where what is typed cannot be hidden: %v", err)

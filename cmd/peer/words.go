@@ -29,6 +29,9 @@ var aboutChat = "Commands, one a line: " + strings.Join(menu, ", ") + `.
 ID is a number that list shows, a name or an identity. TEXT is all that follows the second ##.
 The end of input, Ctrl-C and SIGTERM mean disconnect; a second Ctrl-C ends at once.
 
+When the connection is lost, the program comes back by itself, makes the conversations again that broke, and sends what was typed meanwhile.
+Where the card needs its PIN for that, the next line that you type is the PIN, and is not shown.
+
 A card is soft:PATH, soft:PATH?pin-value=PIN, soft:PATH?pin-source=file:PATH, or a PKCS#11 URI as peer cards shows it, to which
 ?pin-source=file:PATH may be added. Without a PIN there you are asked for it, on a terminal only.
 

@@ -145,8 +145,18 @@ func TestReturnRefused(t *testing.T) {
 		}, wire.CodeSigningRefused},
 		{"after a login with the card elsewhere", graceful, func(t *testing.T, w *world, _ *peer.Session, cfg *peer.Config, addr net.Addr) {
 			w.network.Cut(addr)
+			gone()
 			elsewhere := w.config(cfg.Card)
 			must(t, w.loginWith(elsewhere).Close(t.Context()))
+		}, wire.CodeSigningRefused},
+		{"after a later session of the card was lost", graceful, func(_ *testing.T, w *world, _ *peer.Session, cfg *peer.Config, addr net.Addr) {
+			w.network.Cut(addr)
+			gone()
+			later := w.config(cfg.Card)
+			later.Sign = peer.SignDelegated
+			_, addr = w.loginAt(later)
+			w.network.Cut(addr)
+			gone()
 		}, wire.CodeSigningRefused},
 		{"while the card is logged in elsewhere", graceful, func(_ *testing.T, w *world, _ *peer.Session, cfg *peer.Config, addr net.Addr) {
 			w.network.Cut(addr)

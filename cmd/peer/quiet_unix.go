@@ -1,3 +1,5 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd
+
 package main
 
 import (
@@ -9,15 +11,15 @@ import (
 // quiet has the terminal show nothing of what is typed, until restore. What was typed and not entered yet is thrown away: it was no PIN.
 func quiet() (restore func(), err error) {
 	fd := int(os.Stdin.Fd())
-	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	before, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
 		return nil, err
 	}
 	silent := *before
 	silent.Lflag &^= unix.ECHO
 	silent.Lflag |= unix.ECHONL // so that what follows begins on a line of its own
-	if err := unix.IoctlSetTermios(fd, unix.TCSETSF, &silent); err != nil {
+	if err := unix.IoctlSetTermios(fd, setTermiosFlush, &silent); err != nil {
 		return nil, err
 	}
-	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }, nil
+	return func() { _ = unix.IoctlSetTermios(fd, setTermios, before) }, nil
 }
