@@ -13,6 +13,9 @@ need() {
 }
 
 need softhsm2 softhsm2-util "the tests of PKCS#11 cards fail"
+need pcscd pcscd "the tests of cards in readers fail"
+need vsmartcard-vpcd vpcd-config "the tests of cards in readers fail"
+need opensc opensc-tool "the tests of cards in readers fail"
 need openssl openssl "the tests against stock OpenSSL fail"
 need python3 python3 "the second decoder of the protocol's vectors does not run and its tests fail"
 need spass SPASS "make formal fails"
