@@ -88,7 +88,16 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	listener, err := transport.Listen(socket, transport.ServerConfig{Certificate: cfg.Certificate, ResetKey: cfg.ResetKey, Logger: cfg.Logger})
+	server := transport.ServerConfig{Certificate: cfg.Certificate, ResetKey: cfg.ResetKey, Logger: cfg.Logger}
+	if !cfg.Card.Software() {
+		d, err := newDesk(cfg.Certificate, cfg.Logger)
+		if err != nil {
+			return err
+		}
+		server.Certificate.PrivateKey, server.MaxHandshakes = deskSigner{d}, d.handshakes
+		cfg.Card = deskCard{cfg.Card, d}
+	}
+	listener, err := transport.Listen(socket, server)
 	if err != nil {
 		return err
 	}

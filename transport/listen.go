@@ -31,6 +31,9 @@ type ServerConfig struct {
 	// round trip; 0 means 256. An address that has used half of MaxPerAddress must in any case, since whoever forges
 	// addresses could lock it out otherwise.
 	RetryAbove int
+	// MaxHandshakes, if not nil, is asked at each newcomer how many TLS handshakes may be under way at once: for a key that
+	// is slow to sign. Newcomers must prove their address then while there is any. It must not block.
+	MaxHandshakes func() int
 
 	Logger *slog.Logger // refusals and failed handshakes, at level debug; nil is silent
 }
@@ -62,6 +65,7 @@ type Listener struct {
 	draining bool
 	guests   map[*guest]struct{}
 	waiting  int                  // guests before login
+	greeting int                  // guests before the end of their TLS handshake
 	origins  map[netip.Prefix]int // the same by address
 	refused  uint64
 }
@@ -69,6 +73,7 @@ type Listener struct {
 // guest is a connection from its first packet on. The Listener's mutex guards it.
 type guest struct {
 	origin   netip.Prefix
+	greeted  bool // its TLS handshake is over, or it is gone
 	loggedIn bool
 	conn     *Conn // nil until accepted
 }
@@ -138,6 +143,7 @@ func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 
 	l.mu.Lock()
 	draining := l.draining
+	l.greet(g)
 	g.conn = c
 	l.mu.Unlock()
 	if draining {
@@ -207,7 +213,7 @@ func (l *Listener) Stats() Stats {
 func (l *Listener) mustProve(addr net.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting >= l.cfg.RetryAbove || l.origins[origin(addr)] >= l.cfg.MaxPerAddress/2
+	return l.waiting >= l.cfg.RetryAbove || l.cfg.MaxHandshakes != nil && l.greeting > 0 || l.origins[origin(addr)] >= l.cfg.MaxPerAddress/2
 }
 
 // admit counts a newcomer in or refuses it, before anything is computed for it.
@@ -225,8 +231,11 @@ func (l *Listener) admit(ctx context.Context, info *quic.ClientInfo) (context.Co
 		reason = "before login"
 	case l.origins[g.origin] >= l.cfg.MaxPerAddress:
 		reason = "per address"
+	case l.cfg.MaxHandshakes != nil && l.greeting >= l.cfg.MaxHandshakes():
+		reason = "handshakes"
 	default:
 		l.guests[g] = struct{}{}
+		l.greeting++
 		l.waiting++
 		l.origins[g.origin]++
 		context.AfterFunc(ctx, func() { l.leave(g, context.Cause(ctx)) })
@@ -255,11 +264,20 @@ func (l *Listener) settle(g *guest) {
 	}
 }
 
+// greet takes a guest out of the handshakes under way.
+func (l *Listener) greet(g *guest) {
+	if !g.greeted {
+		g.greeted = true
+		l.greeting--
+	}
+}
+
 func (l *Listener) leave(g *guest, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(g)
 	delete(l.guests, g)
+	l.greet(g)
 	if g.conn == nil {
 		l.cfg.Logger.Debug("handshake failed", "network", g.origin, "reason", cause)
 	}
