@@ -83,6 +83,21 @@ func (u *URI) choose(tokens []Token, o Options) (*Token, error) {
 	return found[0].token, nil
 }
 
+// onlyToken is the one token that the URI names, whatever is on it.
+func (u *URI) onlyToken(tokens []Token) (*Token, error) {
+	switch len(tokens) {
+	case 0:
+		return nil, &NotFoundError{URI: u.String(), Reason: "there is no such token"}
+	case 1:
+		return &tokens[0], nil
+	}
+	e := &AmbiguousError{}
+	for _, t := range tokens {
+		e.URIs = append(e.URIs, URI{Token: t.Label, Serial: t.Serial, ModulePath: t.Module}.String())
+	}
+	return nil, e
+}
+
 func ambiguous(found []candidate) error {
 	e := &AmbiguousError{}
 	for _, f := range found {

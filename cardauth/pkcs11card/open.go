@@ -124,20 +124,26 @@ func (c *card) bind(ctx context.Context) error {
 	return c.findKey(ctx)
 }
 
+// keyAttributes are what is looked at in a private key.
+var keyAttributes = []uint64{cryptoki.AttrAlwaysAuthenticate, cryptoki.AttrExtractable, cryptoki.AttrSensitive}
+
+// exportable reports whether a private key can be copied out of its token.
+func exportable(key *cryptoki.Object) bool {
+	copied, _ := key.True(cryptoki.AttrExtractable)
+	secret, known := key.True(cryptoki.AttrSensitive)
+	return copied || known && !secret
+}
+
 // findKey finds the private key of the certificate in the session.
 func (c *card) findKey(ctx context.Context) error {
-	keys, err := c.Session.Find(ctx, []uint64{cryptoki.AttrAlwaysAuthenticate, cryptoki.AttrExtractable, cryptoki.AttrSensitive},
-		isPrivateKey, cryptoki.Bytes(cryptoki.AttrID, c.id))
+	keys, err := c.Session.Find(ctx, keyAttributes, isPrivateKey, cryptoki.Bytes(cryptoki.AttrID, c.id))
 	if err != nil {
 		return err
 	}
 	if len(keys) != 1 {
 		return &NotFoundError{URI: c.uri.String(), Reason: "there is not exactly one private key of the certificate's CKA_ID"}
 	}
-	if copied, _ := keys[0].True(cryptoki.AttrExtractable); copied && !c.uri.Exportable {
-		return &ExportableError{c.info.Label}
-	}
-	if secret, known := keys[0].True(cryptoki.AttrSensitive); known && !secret && !c.uri.Exportable {
+	if exportable(&keys[0]) && !c.uri.Exportable {
 		return &ExportableError{c.info.Label}
 	}
 	c.key = keys[0].Handle

@@ -81,7 +81,7 @@ func (c *card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) 
 	case c.Turn <- struct{}{}:
 		defer func() { <-c.Turn }()
 	case <-ctx.Done():
-		return nil, c.ended(ctx.Err())
+		return nil, ended(c.Holder, ctx.Err())
 	}
 	if c.Closed() {
 		return nil, cardauth.ErrClosed
@@ -89,7 +89,7 @@ func (c *card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) 
 	message := in.Append(nil)
 	sig, err := c.persevere(ctx, message)
 	if err != nil {
-		return nil, c.ended(err)
+		return nil, ended(c.Holder, err)
 	}
 	if c.idle != nil {
 		c.idle.Reset(c.options.Idle)
@@ -101,8 +101,8 @@ func (c *card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) 
 }
 
 // ended is err, or what it means where Close broke in.
-func (c *card) ended(err error) error {
-	if c.Closed() && errors.Is(err, context.Canceled) {
+func ended(h *login.Holder, err error) error {
+	if h.Closed() && errors.Is(err, context.Canceled) {
 		return cardauth.ErrClosed
 	}
 	return err

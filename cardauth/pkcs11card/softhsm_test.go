@@ -29,7 +29,7 @@ var world *trialpki.World
 func TestMain(m *testing.M) {
 	ChildMain()
 	path, remove, err := cardtest.SoftHSM(userPIN, "rsa2048", "rsa3072", "p256", "p384", "imported", "pin", "shared", "ambiguous",
-		"empty", "found", "binding", "always", "recovery", "renewal", "busy", "twin one", "twin two")
+		"empty", "found", "binding", "always", "recovery", "renewal", "busy", "twin one", "twin two", serverToken)
 	if err == nil {
 		world, err = trialpki.New(trialpki.Options{})
 	}

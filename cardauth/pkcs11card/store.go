@@ -29,17 +29,10 @@ func Store(ctx context.Context, uri string, prompt cardauth.Prompt, r StoreReque
 	}
 	tokens, held, listErr := list(ctx, u.modules(), u.matchesToken)
 	defer held.release()
-	switch {
-	case len(tokens) == 0:
-		return "", withCause(&NotFoundError{URI: u.String(), Reason: "there is no such token"}, listErr)
-	case len(tokens) > 1:
-		e := &AmbiguousError{}
-		for _, t := range tokens {
-			e.URIs = append(e.URIs, URI{Token: t.Label, Serial: t.Serial, ModulePath: t.Module}.String())
-		}
-		return "", e
+	t, err := u.onlyToken(tokens)
+	if err != nil {
+		return "", withCause(err, listErr)
 	}
-	t := &tokens[0]
 	h, err := hold(u, t, prompt, Options{}, true)
 	if err != nil {
 		return "", err

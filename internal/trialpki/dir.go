@@ -84,8 +84,11 @@ func (i *Issued) WriteFiles(chain, key string) error {
 	if err := writeKey(key, i.Key); err != nil {
 		return err
 	}
-	return writeCertificates(chain, i.Chain)
+	return i.WriteChain(chain)
 }
+
+// WriteChain is WriteFiles for the chain alone, where the key lies elsewhere.
+func (i *Issued) WriteChain(file string) error { return writeCertificates(file, i.Chain) }
 
 func (w *World) trustFile(l level) string { return filepath.Join(w.dir, "trust", l.file+".pem") }
 func (w *World) keyFile(l level) string   { return filepath.Join(w.dir, "ca", l.file+".key") }

@@ -31,6 +31,7 @@ type Relay struct {
 	// Names are the DNS names and IP addresses besides localhost, 127.0.0.1 and ::1. The first is the common name.
 	Names     []string
 	Key       KeyType                 // P256 if empty
+	Public    crypto.PublicKey        // as in Person
 	NotBefore time.Time               // an hour ago if zero
 	NotAfter  time.Time               // in two years if zero
 	Edit      func(*x509.Certificate) // as in Person
@@ -39,7 +40,7 @@ type Relay struct {
 // Issued is a certificate with what belongs to it.
 type Issued struct {
 	Certificate *x509.Certificate
-	Key         crypto.Signer // nil where Person.Public was given
+	Key         crypto.Signer // nil where Public was given
 	Chain       [][]byte      // DER, the certificate first, the root left out
 }
 
@@ -67,7 +68,7 @@ func (w *World) IssuePerson(p Person) (*Issued, error) {
 
 // IssueRelay makes a relay's certificate and key.
 func (w *World) IssueRelay(r Relay) (*Issued, error) {
-	key, pub, err := keyOr(r.Key, nil)
+	key, pub, err := keyOr(r.Key, r.Public)
 	if err != nil {
 		return nil, err
 	}
