@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -91,7 +92,7 @@ func readSettings(file string) (settings, error) {
 // in has the paths that are relative begin in a folder.
 func (s settings) in(folder string) settings {
 	for _, p := range []*string{&s.Certificate, &s.Key, &s.Trust, &s.Levels, &s.Cache} {
-		if *p != "" && !filepath.IsAbs(*p) {
+		if *p != "" && !filepath.IsAbs(*p) && !inHSM(*p) {
 			*p = filepath.Join(folder, *p)
 		}
 	}
@@ -103,7 +104,7 @@ type Config struct {
 	Listen         string // address and port, UDP
 	Name           string // display name; peers mean one of the certificate's names
 	Certificate    tls.Certificate
-	Key            string              // path of its private key
+	Key            string              // path of its private key, or beside which to keep things where it is in an HSM
 	Anchors        []*x509.Certificate // roots that people's chains must end in
 	Authorities    []*x509.Certificate // the other certificates of the trust folder
 	Levels         string              // path of the levels file
@@ -130,7 +131,7 @@ func loadConfig(file string, now time.Time) (Config, error) {
 
 // load is loadConfig for settings that were read, or will be written; source is where they stand, for errors.
 func (s settings) load(source string, now time.Time) (c Config, err error) {
-	c = Config{Listen: s.Listen, Name: s.Name, Key: s.Key, Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
+	c = Config{Listen: s.Listen, Name: s.Name, Key: s.keyPath(), Levels: s.Levels, DefaultLevel: wire.Level{Rank: s.DefaultLevel},
 		RequireSigning: s.RequireSigning, MaxSessions: s.MaxSessions}
 	if err := checkAddress(s.Listen); err != nil {
 		return c, badListen(source, s.Listen)
@@ -168,15 +169,16 @@ func (s settings) load(source string, now time.Time) (c Config, err error) {
 	if c.Anchors, c.Authorities, err = cardauth.LoadTrust(s.Trust); err != nil {
 		return c, badTrust(err)
 	}
-	if c.Certificate, err = tls.LoadX509KeyPair(s.Certificate, s.Key); err != nil {
-		return c, badKeyPair(err)
+	if c.Certificate, err = s.loadKey(); err != nil {
+		return c, err
 	}
-	if c.Name == "" {
-		if c.Name, err = relayName(c.Certificate.Leaf, s.Certificate); err != nil {
-			return c, err
-		}
+	if err = checkCertificate(c.Certificate.Leaf, withoutPIN(s.Certificate), now); err == nil && c.Name == "" {
+		c.Name, err = relayName(c.Certificate.Leaf, withoutPIN(s.Certificate))
 	}
-	return c, checkCertificate(c.Certificate.Leaf, s.Certificate, now)
+	if err != nil {
+		err = errors.Join(err, release(c.Certificate))
+	}
+	return c, err
 }
 
 func checkAddress(s string) error {

@@ -16,17 +16,22 @@ type initCommand struct {
 	Name              string   `help:"The name that people are shown; the first of relay.pem's if not given." placeholder:"NAME"`
 	Revocation        string   `help:"What is asked about revocation: ${enum} (${default})." enum:"hard,grace,off" default:"hard"`
 	RevocationNetwork []string `help:"A network of private addresses that may be asked about revocation, as 10.20.0.0/16. May be repeated." placeholder:"NET"`
+	Key               string   `help:"The relay's private key: a PEM file, or a PKCS #11 URI with a pin-source (${default})." default:"relay.key" placeholder:"KEY"`
 }
 
 func (c *initCommand) Run(t *terminal) error {
 	s := defaults()
 	s.Listen, s.Name, s.Revocation, s.Networks = c.Listen, c.Name, c.Revocation, c.RevocationNetwork
+	s.Key = c.Key
 	file, levels := filepath.Join(c.Dir, "relay.toml"), filepath.Join(c.Dir, s.Levels)
 	if err := c.lacks(s); err != nil {
 		return err
 	}
 	config, err := s.in(c.Dir).load("relay init", time.Now())
 	if err != nil {
+		return err
+	}
+	if err := release(config.Certificate); err != nil {
 		return err
 	}
 	s.Name = config.Name
@@ -50,9 +55,13 @@ func (c *initCommand) Run(t *terminal) error {
 // lacks says all that the folder lacks at once.
 func (c *initCommand) lacks(s settings) error {
 	var lacks []string
-	for _, name := range []string{s.Trust, s.Certificate, s.Key} {
-		if _, err := os.Stat(filepath.Join(c.Dir, name)); err != nil {
-			lacks = append(lacks, name)
+	found := s.in(c.Dir)
+	for _, need := range []struct{ name, path string }{{s.Trust, found.Trust}, {s.Certificate, found.Certificate}, {s.Key, found.Key}} {
+		if inHSM(need.path) {
+			continue
+		}
+		if _, err := os.Stat(need.path); err != nil {
+			lacks = append(lacks, need.name)
 		}
 	}
 	if len(lacks) > 0 {

@@ -13,9 +13,12 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"sinete/cardauth/pkcs11card"
 )
 
 func main() {
+	pkcs11card.ChildMain()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

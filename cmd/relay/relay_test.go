@@ -78,7 +78,7 @@ func appendTo(t *testing.T, path, text string) {
 
 func TestHelpAndWrongUsage(t *testing.T) {
 	expect(t, 0, []string{"init", "serve", "level"})
-	expect(t, 0, []string{"--listen", "--name"}, "init", "--help")
+	expect(t, 0, []string{"--listen", "--name", "--key"}, "init", "--help")
 	expect(t, 0, []string{"Exit status: 0 done, 1 failed, 2 wrong usage"}, "--help")
 	expect(t, 0, []string{"listening on ADDR", "SIGTERM", "five seconds"}, "serve", "--help")
 	expect(t, 0, []string{"relay level set BI12345678 2 ops crypto --config", "next login"}, "level", "set", "--help")

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +10,6 @@ import (
 	"time"
 
 	"sinete/cardauth"
-	"sinete/cardauth/seal"
-	"sinete/cardauth/softcard"
 	"sinete/relay"
 	"sinete/relay/levels"
 	"sinete/wire"
@@ -34,7 +30,8 @@ func (c *serveCommand) Run(t *terminal) error {
 
 // serve runs a relay until ctx ends. It prints `listening on ADDR` to stdout once it is ready; warnings and the log go to
 // stderr.
-func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, c Config, stdout, stderr io.Writer) (err error) {
+	defer func() { err = errors.Join(err, release(c.Certificate)) }()
 	if c.Revocation == nil {
 		fmt.Fprintln(stderr, revocationWarning)
 	}
@@ -71,17 +68,4 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 			return c.DefaultLevel
 		},
 	}, func() { fmt.Fprintf(stdout, "listening on %s\n", socket.LocalAddr()) })
-}
-
-// sealingCard makes the relay's TLS key one that seals.
-func sealingCard(c tls.Certificate) (cardauth.Card, error) {
-	key, ok := c.PrivateKey.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("the key cannot sign")
-	}
-	scheme, err := seal.DefaultScheme(c.Leaf.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	return softcard.FromKey(key, c.Certificate, scheme)
 }

@@ -13,6 +13,10 @@ name = {{printf "%q" .Name}}
 
 # The relay's certificate (PEM, its own first, then its issuers) and the private key that belongs to it. Nobody but the
 # relay's account should be able to read the key.
+#
+# The key may lie in an HSM: then key is a PKCS #11 URI, with the module and the file that holds the PIN, such as
+#   key = "pkcs11:token=relay;id=%01?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/sinete/pin"
+# and certificate is still a file, or the same URI where the certificate is on the token, too.
 certificate = {{printf "%q" .Certificate}}
 key = {{printf "%q" .Key}}
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
 	"sinete/relay/flow"
 	"sinete/relay/levels"
 )
@@ -118,6 +119,23 @@ func badKeyPair(err error) error {
 func noResetKey(err error) error {
 	return &problem{what: "the secret that tells peers of a restart", err: err,
 		advice: "It is kept beside the key, in a file of 32 random bytes. Make the folder writable, or remove a damaged file."}
+}
+
+func badHSM(err error) error {
+	p := &problem{what: "the relay's key in the HSM", err: err,
+		advice: "key is a PKCS #11 URI: pkcs11:token=LABEL;id=%01?module-path=MODULE&pin-source=file:PATH."}
+	if pin, ok := errors.AsType[*cardauth.PINError](err); ok {
+		p.advice = "The PIN is read from the file that pin-source names. It was tried once and is wrong."
+		if pin.Locked || pin.Final {
+			p.advice = "The token's software says how the PIN is unlocked. The relay never uses up the last try."
+		}
+	} else if _, ok := errors.AsType[*pkcs11card.UnsupportedError](err); ok {
+		p.advice = "A relay's key is P-256, P-384, or RSA on a token with CKM_RSA_PKCS_PSS (TLS 1.3 has no other padding); it signs without a\n" +
+			"PIN each time, and its certificate is for TLS servers. The PIN comes from a file: pin-source=file:PATH."
+	} else if _, ok := errors.AsType[*pkcs11card.ExportableError](err); ok {
+		p.advice = "Have the key generated in the HSM, as one that is sensitive and not extractable. For a trial: exportable-key=yes."
+	}
+	return p
 }
 
 func badCertificate(file string, reason string) error {

@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"sinete/cardauth/pkcs11card"
+	"sinete/internal/vcard/reader"
 )
 
 func TestMain(m *testing.M) {
 	pkcs11card.ChildMain()
-	os.Exit(m.Run())
+	os.Exit(reader.Main(m))
 }
