@@ -40,7 +40,7 @@ func (u *URI) candidates(tokens []Token) []candidate {
 }
 
 // preferred narrows what was found down, where several are left, to those within their validity, to those whose chain is
-// accepted, and to the one that was chosen last time. A wish that nobody fulfils is none: what is wrong with an expired card is
+// accepted, to the one that was chosen last time, and to that which authenticates on this kind of card. A wish that nobody fulfils is none: what is wrong with an expired card is
 // better told when it is used.
 func preferred(found []candidate, o Options) ([]candidate, Why) {
 	now, why := time.Now(), WhyOnly
@@ -53,6 +53,10 @@ func preferred(found []candidate, o Options) ([]candidate, Why) {
 			return o.Accept == nil || o.Accept(chainOf(c.cert.Certificate, c.token.Certificates, wire.MaxChain)) == nil
 		}},
 		{WhyRemembered, func(c candidate) bool { return KeyHash(c.cert.Certificate) == o.Preferred }},
+		{WhyPurpose, func(c candidate) bool {
+			a := c.token.Profile.Authenticates
+			return a != 0 && slices.Equal(c.cert.ID, []byte{a})
+		}},
 	} {
 		best := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return !wish.granted(c) })
 		if len(best) > 0 && len(best) < len(found) {

@@ -18,6 +18,7 @@ const (
 	WhyValid      Why = "valid"      // it is within its validity
 	WhyTrusted    Why = "trusted"    // its chain is accepted
 	WhyRemembered Why = "remembered" // it was chosen last time
+	WhyPurpose    Why = "purpose"    // on this kind of card it is the one that authenticates
 )
 
 // Modules are the modules that Open looks at for this URI. Errors: URIError, NotFoundError.

@@ -20,6 +20,8 @@ type Profile struct {
 	Label   string   // is in the token's label
 	Key     string   // RSA or EC: the kind of the key that authenticates
 
+	Authenticates byte // CKA_ID, of one byte, of the key that authenticates, where others may have the same usage; 0: none is fixed
+
 	// Habits.
 	Dialog        bool // the module asks for the PIN by itself, whatever the token says
 	EachTime      bool // it does so at each signature, so that its owner is better served by a delegation
@@ -49,8 +51,8 @@ var Known = []Profile{
 	{Name: "Cartão de Cidadão", Modules: own["pteid"], Dialog: true, EachTime: true, CAN: true, Terminal: true, StaticReaders: true},
 	{Name: "Cartão de Cidadão v1 through OpenSC", Modules: own["opensc"], Label: "CARTAO DE CIDADAO", Note: "OpenSC does not know v2"},
 
-	{Name: "PIV through Yubico's module", Modules: own["ykcs11"], Note: "slot 9A authenticates; 9C wants the PIN each time"},
-	{Name: "PIV", Modules: own["opensc"], Maker: "piv_II", Note: "slot 9A authenticates; 9C wants the PIN each time"},
+	{Name: "PIV through Yubico's module", Modules: own["ykcs11"], Authenticates: slot9A, Note: "slot 9A authenticates; 9C wants the PIN each time"},
+	{Name: "PIV", Modules: own["opensc"], Maker: "piv_II", Authenticates: slot9A, Note: "slot 9A authenticates; 9C wants the PIN each time"},
 
 	{Name: "Estonian ID card", Modules: own["opensc"], Label: "ESTEID", Note: "PIN1 authenticates; a slot for each PIN"},
 	{Name: "Estonian ID card", Modules: own["opensc"], Label: "Isikutuvastus", Note: "PIN1 authenticates; a slot for each PIN"},
@@ -64,6 +66,9 @@ var Known = []Profile{
 	{Name: "SoftHSM", Modules: own["softhsm"], Maker: "SoftHSM project", Note: "keys in files, for trials"},
 	{Name: "SoftHSM", Maker: "SoftHSM project", Note: "keys in files, for trials"},
 }
+
+// slot9A is the CKA_ID that both modules give the key in that slot.
+const slot9A = 1
 
 // Generic is what is assumed of a token that nobody knows.
 var Generic = Profile{Name: "PKCS #11 token"}

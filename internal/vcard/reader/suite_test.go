@@ -210,6 +210,26 @@ func bothKindsOf(t *testing.T, name string) map[string]kind {
 	return map[string]kind{"PIV": {token, slot9A, reader.PIVPIN}, "Cartão de Cidadão": {citizen, "", reader.AuthenticationPIN}}
 }
 
+// Both keys of a PIV token may have the usage of authentication. The one in 9A is it, and 9C is for whoever asks for it.
+func TestSlot9AIsChosen(t *testing.T) {
+	r := reader.Start(t)
+	chip, certificate := reader.NewPIV(t, world(), "ana", trialpki.P256)
+	r.Insert(t, chip)
+	tokens, err := pkcs11card.List([]string{r.Module(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := pkcs11card.Find(uri(t, r, ""), tokens)
+	if err != nil || !f.Certificate.Equal(certificate) || f.Why != pkcs11card.WhyPurpose {
+		t.Errorf("found %+v, %v", f, err)
+	}
+	c := open(t, uri(t, r, ""), knows(reader.PIVPIN).prompt)
+	if !c.Certificate().Equal(certificate) {
+		t.Error("opened another certificate")
+	}
+	seals(t, c)
+}
+
 func TestSignatureKeyOfPIVWantsThePINEachTime(t *testing.T) {
 	r := reader.Start(t)
 	chip, _ := reader.NewPIV(t, world(), "ana", trialpki.P256)
