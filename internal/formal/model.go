@@ -123,6 +123,10 @@ func (s *statements) read() {
 			runs = &s.s.runs
 		}
 		*runs = append(*runs, s.rule("run"))
+	case "without":
+		for _, predicate := range s.words() {
+			s.m.runs = slices.DeleteFunc(s.m.runs, func(r rule) bool { return r.conclusions[0].name == predicate })
+		}
 	case "also":
 		s.to.also = append(s.to.also, s.rule("also"))
 	case "drop":

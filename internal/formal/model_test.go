@@ -122,6 +122,17 @@ func TestSyntaxErrorNamesItsLine(t *testing.T) {
 	}
 }
 
+func TestWithoutRuns(t *testing.T) {
+	m, err := load(t, base, strings.Replace(promises, "use base.model.", "use base.model.\nwithout run.", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	questions, err := m.Questions(false)
+	if err != nil || strings.Contains(questions[1].Clauses, "run(a)") {
+		t.Errorf("%v: the twin has runs:\n%s", err, questions[1].Clauses)
+	}
+}
+
 // TestDocsFormal: the models that make formal asks can be read, every mutant of theirs changes something, and every property has a mutant.
 func TestDocsFormal(t *testing.T) {
 	models, err := LoadAll(os.DirFS("../../docs/formal"))
