@@ -80,11 +80,13 @@ type bounds struct {
 // NewRekeyer makes one for a channel that has just been made. ctx ends with the channel; Close must follow.
 func NewRekeyer(ctx context.Context, c *channel.Channel, s *seal.Sealer, carrier Carrier, r Rekeys) *Rekeyer {
 	k := &Rekeyer{Rekeys: r, channel: c, sealer: s, carrier: carrier, ctx: ctx, frames: make(chan wire.Frame, 2), came: newSignal()}
+	k.mu.Lock() // the timer may be there before it is kept
+	defer k.mu.Unlock()
 	k.begin(r.InForce)
 	return k
 }
 
-// begin sets the bounds of an epoch in which this side begins to send. mu is held, but by NewRekeyer.
+// begin sets the bounds of an epoch in which this side begins to send. mu is held.
 func (k *Rekeyer) begin(l wire.RekeyLimits) {
 	const never = math.MaxUint64 / 4
 	b := &bounds{due: never, hard: never, over: make(chan struct{})}
