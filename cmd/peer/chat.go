@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,24 +18,23 @@ import (
 )
 
 type chatCommand struct {
-	Relay             string         `arg:"" help:"The relay, as HOST:PORT."`
-	Card              string         `placeholder:"CARD" help:"soft:PATH or a PKCS#11 URI (pkcs11:token=...). Default: the one card that is there."`
-	Trust             string         `placeholder:"DIR" help:"Folder with the certificates (*.pem) of the cards' and the relay's authorities up to the root. Default: sinete/trust in your configuration folder."`
-	RelayName         string         `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
-	Suite             []string       `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
-	MinSuite          string         `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
-	Sign              string         `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is delegated for a card that wants its PIN each time, and the card itself for all others. Default: ${default}."`
-	OnRemoval         string         `enum:"leave,wait" default:"leave" help:"What happens when the card is taken out (${enum}): leave ends the session; wait keeps it as long as the relay waits for a seal. The same card put back logs in again. Default: ${default}."`
-	IdleLogout        time.Duration  `placeholder:"DURATION" default:"0" help:"Log out after so long without anything typed, for example 15m; anything typed logs in again. Default: never."`
-	RekeyAfter        time.Duration  `default:"15m" placeholder:"TIME" help:"Take new keys after this time, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
-	RekeyMessages     uint64         `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
-	Revocation        string         `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}): hard refuses it; grace takes the last good answer for a day more; off asks nothing and accepts revoked cards, for trials only. Default: ${default}."`
-	RevocationNetwork []netip.Prefix `placeholder:"NET" help:"A network of private addresses that may be asked about revocation, as 10.20.0.0/16. May be repeated."`
-	RevocationRecheck time.Duration  `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
-	JSON              bool           `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
-	Plain             bool           `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
-	Connect           string         `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
-	Explain           bool           `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
+	Relay         string        `arg:"" help:"The relay, as HOST:PORT."`
+	Card          string        `placeholder:"CARD" help:"soft:PATH or a PKCS#11 URI (pkcs11:token=...). Default: the one card that is there."`
+	Trust         string        `placeholder:"DIR" help:"Folder with the certificates (*.pem) of the cards' and the relay's authorities up to the root. Default: sinete/trust in your configuration folder."`
+	RelayName     string        `placeholder:"NAME" help:"Name that the relay's certificate must carry. Default: HOST."`
+	Suite         []string      `placeholder:"SUITE" help:"Offer these suites only, to the relay and in conversations. May be repeated. There are: ${suites}."`
+	MinSuite      string        `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
+	Sign          string        `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is delegated for a card that wants its PIN each time, and the card itself for all others. Default: ${default}."`
+	OnRemoval     string        `enum:"leave,wait" default:"leave" help:"What happens when the card is taken out (${enum}): leave ends the session; wait keeps it as long as the relay waits for a seal. The same card put back logs in again. Default: ${default}."`
+	IdleLogout    time.Duration `placeholder:"DURATION" default:"0" help:"Log out after so long without anything typed, for example 15m; anything typed logs in again. Default: never."`
+	RekeyAfter    time.Duration `default:"15m" placeholder:"TIME" help:"Take new keys after this time, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
+	RekeyMessages uint64        `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
+	asksRevocation
+	RevocationRecheck time.Duration `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
+	JSON              bool          `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
+	Plain             bool          `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
+	Connect           string        `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
+	Explain           bool          `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
 }
 
 // Help is what peer chat --help shows below its first line.
@@ -126,7 +124,7 @@ func (c *chatCommand) config() (peer.Config, error) {
 	if _, cfg.Policy, err = loadTrust(c.Trust); err != nil {
 		return cfg, err
 	}
-	cfg.Policy.Revocation, err = c.revocation()
+	cfg.Policy.Revocation, err = c.checker(c.RevocationRecheck)
 	return cfg, err
 }
 

@@ -224,7 +224,7 @@ func TestWeakestSuite(t *testing.T) {
 		{[]string{"P256-AES128GCM-SHA256"}, "X25519-CHACHA20POLY1305-SHA256", nil, true},
 		{nil, "X25519", nil, true},
 	} {
-		cmd := chatCommand{Relay: "relay.example:1", Trust: filepath.Join(dir, "trust"), Revocation: "off", Suite: c.suites, MinSuite: c.least}
+		cmd := chatCommand{Relay: "relay.example:1", Trust: filepath.Join(dir, "trust"), asksRevocation: asksRevocation{Revocation: "off"}, Suite: c.suites, MinSuite: c.least}
 		cfg, err := cmd.config()
 		if failed := err != nil && explain(err).status == statusUsage; failed != c.fails || err == nil && !slices.Equal(cfg.Suites, c.want) {
 			t.Errorf("%v at least %q: %v, %v", c.suites, c.least, cfg.Suites, err)

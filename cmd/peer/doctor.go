@@ -11,6 +11,7 @@ import (
 
 	"sinete/cardauth"
 	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/revocation"
 	"sinete/cardauth/softcard"
 	"sinete/peer"
 	"sinete/transport"
@@ -22,7 +23,8 @@ type doctorCommand struct {
 	Card      string `placeholder:"CARD" help:"As in peer chat."`
 	Trust     string `placeholder:"DIR" help:"As in peer chat."`
 	RelayName string `placeholder:"NAME" help:"As in peer chat."`
-	JSON      bool   `name:"json" help:"One JSON object a line instead of text."`
+	asksRevocation
+	JSON bool `name:"json" help:"One JSON object a line instead of text."`
 }
 
 // Help is what peer doctor --help shows below its first line.
@@ -37,8 +39,12 @@ func (c *doctorCommand) run(p *program) int {
 	chain := d.card(c.Card)
 	d.trust(c.Trust)
 	d.certificate(chain)
+	var relay [][]byte
 	if c.Relay != "" {
-		d.relay(ctx, c.Relay, c.RelayName)
+		relay = d.relay(ctx, c.Relay, c.RelayName)
+	}
+	if c.Revocation != "off" {
+		d.revocation(ctx, &c.asksRevocation, rawOf(chain), relay)
 	}
 	d.clock()
 	d.screen.show(noticeEvent{diagnosis(d.failed)})
@@ -221,17 +227,16 @@ func (d *doctor) missing(name string, top *x509.Certificate) {
 	d.bad(name, what, remedyIssuer(issuerOf(top), d.dir))
 }
 
-// relay begins a connection, as far as the relay's certificate.
-func (d *doctor) relay(ctx context.Context, relay, name string) {
+// relay begins a connection, as far as the relay's certificate, and returns what it showed.
+func (d *doctor) relay(ctx context.Context, relay, name string) (shown [][]byte) {
 	host, err := hostOf(relay)
 	if err != nil {
 		d.fails("relay", err)
-		return
+		return nil
 	}
 	if name == "" {
 		name = host
 	}
-	var shown [][]byte
 	var verdict error
 	pc, addr, err := d.socket(relay)
 	if err == nil {
@@ -249,12 +254,13 @@ func (d *doctor) relay(ctx context.Context, relay, name string) {
 	}
 	if err != nil && verdict == nil {
 		d.fails("relay", err)
-		return
+		return nil
 	}
 	d.ok("relay", answers(relay))
 	if d.policy != nil {
 		d.relayCertificate(shown, name, verdict)
 	}
+	return shown
 }
 
 func (d *doctor) relayCertificate(shown [][]byte, name string, verdict error) {
@@ -290,6 +296,40 @@ func (d *doctor) otherNames(leaf *x509.Certificate, shown [][]byte) []string {
 		_, err := d.policy.VerifyRelay(shown, nil, n)
 		return err != nil
 	})
+}
+
+// revocation asks about the card and the relay. Chains that do not verify have been told of already.
+func (d *doctor) revocation(ctx context.Context, flags *asksRevocation, card, relay [][]byte) {
+	if d.policy == nil {
+		return
+	}
+	asking, err := flags.checker(revocation.DefaultRecheck)
+	if err != nil {
+		d.fails("revocation", err)
+		return
+	}
+	if d.authorities != nil {
+		asking = d.authorities
+	}
+	policy := *d.policy
+	for _, c := range []struct {
+		name  string
+		chain [][]byte
+	}{{"revocation", card}, {"relay-revocation", relay}} {
+		party, err := policy.VerifySelf(c.chain)
+		if err != nil {
+			continue
+		}
+		policy.Revocation = asking
+		err = policy.Recheck(ctx, party, time.Nanosecond) // what an authority says now, not what it said
+		policy.Revocation = d.policy.Revocation
+		if err == nil {
+			d.ok(c.name, stillHolds)
+			continue
+		}
+		t := ofCode(wire.CodeOf(err))
+		d.bad(c.name, err.Error(), t.advice+remedyRevocation[wire.CodeOf(err)])
+	}
 }
 
 // clock compares this machine's with the certificates: none can have been made later than now.

@@ -23,15 +23,16 @@ import (
 
 // patient is a machine that the doctor looks at: a trust folder, a soft card, a relay on a network. A test breaks one of them.
 type patient struct {
-	t       *testing.T
-	dir     string
-	pki     *trialpki.World
-	card    trialpki.Person
-	chain   int // certificates on the card
-	relay   trialpki.Relay
-	address string
-	args    []string
-	program *program // openToken and login are missing: the doctor that opens a card or logs in crashes
+	t          *testing.T
+	dir        string
+	pki        *trialpki.World
+	card       trialpki.Person
+	chain      int // certificates on the card
+	relay      trialpki.Relay
+	address    string
+	args       []string
+	revocation string   // as in the flag
+	program    *program // openToken and login are missing: the doctor that opens a card or logs in crashes
 }
 
 // newWorld makes a trial world in a folder, at the time that is in every bubble.
@@ -49,7 +50,7 @@ func diagnose(t *testing.T, world string, ill func(p *patient)) (checks map[stri
 	dir := t.TempDir()
 	try(t, os.CopyFS(dir, os.DirFS(world)))
 	synctest.Test(t, func(t *testing.T) {
-		p := &patient{t: t, dir: dir, card: trialpki.Person{Name: "ana"}, chain: 4, address: "relay.example:7443",
+		p := &patient{t: t, dir: dir, card: trialpki.Person{Name: "ana"}, chain: 4, address: "relay.example:7443", revocation: "off",
 			relay: trialpki.Relay{Names: []string{"relay.example"}}}
 		var out, errs strings.Builder
 		network := transporttest.New(t, transporttest.Options{Latency: time.Millisecond})
@@ -63,7 +64,7 @@ func diagnose(t *testing.T, world string, ill func(p *patient)) (checks map[stri
 		l, err := transport.Listen(listener, transport.ServerConfig{Certificate: p.relayCertificate()})
 		try(t, err)
 		defer l.Close()
-		args := append([]string{"doctor", "--json", "--trust", filepath.Join(dir, "trust"), p.address}, p.args...)
+		args := append([]string{"doctor", "--json", "--revocation", p.revocation, "--trust", filepath.Join(dir, "trust"), p.address}, p.args...)
 		if len(p.args) == 0 {
 			args = append(args, "--card", "soft:"+filepath.Join(dir, "ana.card")+"?pin-value=1")
 		}

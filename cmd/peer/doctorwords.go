@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"sinete/cardauth"
+	"sinete/wire"
 )
 
 // All that peer doctor says which no other command does.
 
 const aboutDoctor = `Each line says ok, or -- and what to do. The PIN is not asked for and nothing is signed. The relay is asked for its certificate
-and not logged in at. Whether the card was revoked is not asked.
+and not logged in at. The authorities of both are asked whether card and relay were revoked, unless --revocation off is given.
 
 Exit status: 0 where all is well, 1 otherwise, 2 wrong usage.`
 
@@ -51,6 +52,13 @@ const (
 	remedyRoot               = "Put its certificate there only if whoever issued your card, or runs the relay, says that this root is theirs."
 	remedyRelayOutOfTime     = "Is the date of this machine right? Otherwise tell whoever runs the relay."
 )
+
+const stillHolds = "not revoked, its authorities say"
+
+// remedyRevocation is what to do besides what the code says.
+var remedyRevocation = map[wire.Code]string{
+	wire.CodeRevocationUnknown: "\nAn authority on a private network must be allowed: --revocation-network NET",
+}
 
 func nameOf(c *x509.Certificate) string {
 	return cmp.Or(cardauth.DisplayName(c), c.Subject.String(), "somebody without a name")

@@ -127,3 +127,20 @@ func TestEndWords(t *testing.T) {
 		t.Error(line)
 	}
 }
+
+// Whoever learns that a card was revoked learns how far its words were verified before.
+func TestRevokedConversationNamesTheLastVerifiedMessage(t *testing.T) {
+	last := uint64(7)
+	for reason, want := range map[string]bool{"certificate-revoked": true, "revocation-unknown": true, "peer-left": false} {
+		line := conversationLines(conversationEvent{State: "closed", Reason: reason, Verified: &last})[0]
+		if strings.Contains(line, "verified is number 7") != want {
+			t.Errorf("%s: %s", reason, line)
+		}
+		if line := conversationLines(conversationEvent{State: "closed", Reason: reason})[0]; strings.Contains(line, "number") {
+			t.Errorf("%s, and none came: %s", reason, line)
+		}
+	}
+	if b, err := json.Marshal(conversationEvent{State: "closed", Verified: new(uint64)}); err != nil || !strings.Contains(string(b), `"verified":0`) {
+		t.Errorf("%s, %v", b, err)
+	}
+}

@@ -108,6 +108,8 @@ type program struct {
 	accept     func(chain [][]byte) error // whether a card's chain leads to a trusted authority; nil: any will do
 	// socket gives a socket and a relay's address.
 	socket func(relay string) (net.PacketConn, net.Addr, error)
+	// authorities, if not nil, stand in place of those that the doctor asks about revocation.
+	authorities cardauth.Revocation
 }
 
 // run is main without the process: it returns the exit status.

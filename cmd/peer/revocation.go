@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -9,16 +10,22 @@ import (
 	"sinete/cardauth/revocation"
 )
 
-// revocation is what asks whether cards were revoked.
-func (c *chatCommand) revocation() (cardauth.Revocation, error) {
-	if c.Revocation == "off" {
+// asksRevocation are the flags of whoever asks whether cards were revoked.
+type asksRevocation struct {
+	Revocation        string         `enum:"hard,grace,off" default:"hard" help:"What to do where nobody can say whether a card was revoked (${enum}): hard refuses it; grace takes the last good answer for a day more; off asks nothing and accepts revoked cards, for trials only. Default: ${default}."`
+	RevocationNetwork []netip.Prefix `placeholder:"NET" help:"A network of private addresses that may be asked about revocation, as 10.20.0.0/16. May be repeated."`
+}
+
+// checker is what asks; recheck is how long after a revocation it must be noticed.
+func (f *asksRevocation) checker(recheck time.Duration) (cardauth.Revocation, error) {
+	if f.Revocation == "off" {
 		return cardauth.RevocationOff, nil
 	}
-	if c.RevocationRecheck < time.Second {
+	if recheck < time.Second {
 		return nil, wrongUsage("--revocation-recheck: not below 1s")
 	}
-	cfg := revocation.Config{Fresh: c.RevocationRecheck / 2, Allowed: c.RevocationNetwork}
-	if c.Revocation == "grace" {
+	cfg := revocation.Config{Fresh: recheck / 2, Allowed: f.RevocationNetwork}
+	if f.Revocation == "grace" {
 		cfg.Grace = revocation.DefaultGrace
 	}
 	if home, err := os.UserCacheDir(); err == nil {
