@@ -28,15 +28,6 @@ type property struct {
 	cases      []*setting
 }
 
-func (p *property) setting(name string) *setting {
-	for _, s := range p.cases {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
-
 // setting is a case: the model with changes, what must not be derivable from it, and what must, so that the case is not empty.
 type setting struct {
 	name       string
