@@ -152,7 +152,8 @@ func (c *Conversation) drive() {
 func (c *Conversation) handshake(ctx context.Context) error {
 	s := c.session
 	config := channel.Config{Kind: wire.KindConversation, Suites: c.suites, Credentials: s.self.shown(), Limits: s.cfg.Limits}
-	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet, Settle: s.cfg.Policy.Settle}
+	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet, Settle: s.cfg.Policy.Settle,
+		Deployed: func(name string) bool { return s.relay.Certificate.VerifyHostname(name) == nil }}
 	var ch *channel.Channel
 	var other *link.Other
 	var inForce wire.RekeyLimits

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -64,12 +65,15 @@ type Acquaintance struct {
 	Settle   func(ctx context.Context, p *cardauth.Party) error
 	Verifier *seal.Verifier
 	Now      func() time.Time
+	// Deployed, in a conversation, reports whether a name is one of the deployment that both are in: the other's delegation must have
+	// been made there. nil takes any.
+	Deployed func(name string) bool
 	// Known, in a rekeying, is who the first handshake found: nobody else may seal.
 	Known *Other
 }
 
 // signer is whose seal the channel takes from then on: the scheme of the first seal is pinned, a delegation checked.
-// deployment is the name that it must have been made for; empty takes any.
+// deployment is the name that it must have been made for; empty leaves that to Deployed.
 func (a *Acquaintance) signer(p *cardauth.Party, first wire.Seal, d *wire.SealedDelegation, deployment string) (*Other, error) {
 	if a.Known != nil {
 		return a.Known, nil
@@ -82,6 +86,9 @@ func (a *Acquaintance) signer(p *cardauth.Party, first wire.Seal, d *wire.Sealed
 		return &Other{Party: p, Signer: s}, nil
 	}
 	s, err := cardauth.VerifyDelegation(a.Verifier, p, d, a.Now(), deployment)
+	if err == nil && deployment == "" && a.Deployed != nil && !a.Deployed(s.Delegation.Deployment) {
+		err = &cardauth.DelegationError{Number: wire.CodeWrongContext, Err: fmt.Errorf("made for %q", s.Delegation.Deployment)}
+	}
 	return &Other{Party: p, Signer: s, Delegated: true}, err
 }
 
@@ -155,7 +162,7 @@ type Response struct {
 	channel.Config
 	Acquaintance
 	// Context compares hello's context with this side's own view, and returns the name that a delegation must have been made
-	// for; empty takes any.
+	// for; empty leaves that to Deployed.
 	Context func(h *wire.Hello) (deployment string, err error)
 	// Admit applies this side's rules once the other has proved who they are, and returns the parameters of accept.
 	Admit func(ctx context.Context, o *Other, h *wire.Hello) (parameters []byte, err error)

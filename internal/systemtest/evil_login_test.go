@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -178,6 +179,43 @@ func TestDelegationOfAnother(t *testing.T) {
 		}
 		answerOf(mallory, func(c wire.Closed) bool { return c.Number == wire.CodeAuthenticationFailed })
 		mallory.list()
+		birds.sings(t)
+	})
+}
+
+// A delegation that was made at a login elsewhere is worth nothing in a conversation here, in hello and in answer.
+func TestDelegationFromElsewhere(t *testing.T) {
+	simulated(t, nil, func(t *testing.T, w *world) {
+		birds := newCanary(t, w)
+		card := w.card("mallory")
+		bob, mallory := w.login(w.card("bob")), w.evilPeer(t, card)
+		elsewhere := delegate(t, card, time.Now().Add(time.Hour), "elsewhere.example")
+		mallory.credentials.Delegation = &elsewhere.made
+		joins := func(role wire.Role) error {
+			talk := mallory.opened(role)
+			talk.sealer = elsewhere.sealer(t, card)
+			return talk.handshake(w, role, mallory.credentials, nil)
+		}
+
+		bobs := mallory.entry(bob.Identity())
+		mallory.ask(func(req uint64) wire.Control { return wire.Connect{Req: req, ID: bobs.ID, Suites: mallory.suites} })
+		if err := joins(wire.RoleInitiator); err == nil {
+			t.Error("bob took it from hello")
+		}
+		answerOf(mallory, func(c wire.Closed) bool { return c.Number == wire.CodeWrongContext })
+
+		result := make(chan error, 1)
+		go func() {
+			people, err := bob.List(t.Context())
+			must(t, err)
+			i := slices.IndexFunc(people, func(p peer.Person) bool { return p.Identity == mallory.own.Identity })
+			_, err = bob.Connect(t.Context(), people[i].ID, nil)
+			result <- err
+		}()
+		_ = joins(wire.RoleResponder) // bob decides
+		if err := soon(t, result); wire.CodeOf(err) != wire.CodeWrongContext {
+			t.Errorf("bob took it from answer, or is told %v", err)
+		}
 		birds.sings(t)
 	})
 }

@@ -62,6 +62,13 @@ func (e *evil) join(w *world, role wire.Role) *evilTalk {
 // tryJoin is join that may fail. spoil, if not nil, may change each handshake message that is sent.
 func (e *evil) tryJoin(w *world, role wire.Role, spoil func(f *wire.Frame)) (*evilTalk, error) {
 	e.t.Helper()
+	t := e.opened(role)
+	return t, t.handshake(w, role, e.credentials, spoil)
+}
+
+// opened takes the next conversation that the relay opens, before its handshake.
+func (e *evil) opened(role wire.Role) *evilTalk {
+	e.t.Helper()
 	t := &evilTalk{at: e, own: e.own, sealer: e.sealer}
 	opening := e.await("open", func(a *arrival) bool {
 		if a.stream == 0 || a.opened == nil || a.opened.Type != wire.EnvelopeControl {
@@ -75,7 +82,7 @@ func (e *evil) tryJoin(w *world, role wire.Role, spoil func(f *wire.Frame)) (*ev
 	e.mu.Lock()
 	t.lane = e.lanes[opening.stream]
 	e.mu.Unlock()
-	return t, t.handshake(w, role, e.credentials, spoil)
+	return t
 }
 
 // handshake makes the conversation's channel.
