@@ -227,7 +227,19 @@ func (l *Lane) Run(deliver func(*Received) error) error {
 			}
 			err = l.link.outside(f)
 		}
+		if err == channel.ErrErased {
+			return l.discard()
+		}
 		if err != nil {
+			return err
+		}
+	}
+}
+
+// discard reads what still comes in a lane that has ended, until its stream does: that end says why.
+func (l *Lane) discard() error {
+	for {
+		if _, err := l.Stream.ReadFrame(); err != nil {
 			return err
 		}
 	}
@@ -238,9 +250,6 @@ func (l *Lane) envelope(body []byte) error {
 		l.buffer = make([]byte, 0, max(len(body), min(4*cap(l.buffer), 64<<10)))
 	}
 	o, err := l.hop.Open(l.buffer, body)
-	if err == channel.ErrErased {
-		return io.EOF // dropped: the stream's own end says so too
-	}
 	if err != nil {
 		return err
 	}

@@ -104,8 +104,9 @@ func (c *Channel) install(prk, th []byte) error {
 		c.messages.prepare(c, e, prk)
 	}
 	for _, l := range c.hops {
-		c.waits(1)
-		l.prepare(c.hopNext(e, l.ID))
+		if l.prepare(c.hopNext(e, l.ID)) {
+			c.waits(1)
+		}
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ type earlyLane struct {
 	th   []byte // of the epoch that ends
 }
 
-// ErrErased is what Open says of a lane that has ended.
+// ErrErased is what Open and Check say of a lane that has ended, at this side or at the other.
 var ErrErased = errors.New("channel: the lane has ended")
 
 // Hop makes the lane of the QUIC stream with that id. The caller never asks for an id twice, and asks for the other side's streams in the
@@ -93,11 +93,15 @@ func (c *Channel) hopNext(e *epoch, stream uint64) *hopKeys {
 	return n
 }
 
-// prepare lets the lane follow into the next epoch.
-func (l *HopLane) prepare(n *hopKeys) {
+// prepare lets the lane follow into the next epoch. It reports false where the lane has ended at the other side.
+func (l *HopLane) prepare(n *hopKeys) bool {
 	l.inMu.Lock()
 	defer l.inMu.Unlock()
+	if l.inKey == nil {
+		return false
+	}
 	l.next, l.last = n, nil
+	return true
 }
 
 // turnOut begins to send in the next epoch, and returns how many envelopes this one had.
@@ -113,8 +117,14 @@ func (l *HopLane) ended(last uint64) error {
 	l.inMu.Lock()
 	defer l.inMu.Unlock()
 	came := l.in.seq
-	if l.next == nil {
+	switch {
+	case l.inKey == nil:
+		return nil
+	case l.next == nil:
 		came = l.before // the lane has gone ahead
+	case last == 0 && came > 0 && l.ID != 0:
+		l.over()
+		return nil
 	}
 	if came > last || l.next == nil && came < last {
 		return wire.Errorf(wire.CodeIntegrity, "hop lane %d had %d envelopes in an epoch, and the other side says %d", l.ID, came, last)
@@ -145,6 +155,21 @@ func (l *HopLane) follow(epoch uint64) error {
 	return nil
 }
 
+// over gives up receiving in a lane that the other side has ended: its switched left out what it had sent there. The stream's own end,
+// which says the same, is still to come. inMu is held.
+func (l *HopLane) over() {
+	l.inKey, l.in.iv = nil, [ivLen]byte{}
+	if l.next != nil {
+		l.next, l.last = nil, nil
+		l.c.arrived()
+	}
+}
+
+// leftOut reports whether an envelope of that epoch is of a lane that switched has left out before anything came in it. inMu is held.
+func (l *HopLane) leftOut(epoch uint64) bool {
+	return epoch < l.in.epoch && l.in.seq == 0 && l.before == 0 && l.ID != 0
+}
+
 func (l *HopLane) turnIn() {
 	l.before = l.in.seq
 	l.Received.turn(l.next.number, l.next.th, false)
@@ -160,11 +185,14 @@ func (l *HopLane) received(digest [32]byte, n int) {
 	l.leave()
 }
 
-// Check is Lane's, for a head that may be the first sign of a new epoch.
+// Check is Lane's, for a head that may be the first sign of a new epoch. ErrErased is what it says of a lane that has ended.
 func (l *HopLane) Check(h wire.Head) (sealed, acked bool, err error) {
 	if h.Mine != nil {
 		l.inMu.Lock()
-		err := l.follow(h.Mine.Epoch)
+		err := ErrErased
+		if l.inKey != nil {
+			err = l.follow(h.Mine.Epoch)
+		}
 		l.inMu.Unlock()
 		if err != nil {
 			return false, false, err
@@ -183,11 +211,7 @@ func (l *HopLane) Erase() {
 	l.outMu.Unlock()
 	l.inMu.Lock()
 	defer l.inMu.Unlock()
-	l.inKey, l.in.iv = nil, [ivLen]byte{}
-	if l.next != nil {
-		l.next = nil
-		l.c.arrived()
-	}
+	l.over()
 }
 
 // Erased reports whether the lane is erased.
@@ -241,6 +265,9 @@ func (l *HopLane) Open(dst, body []byte) (o Opened, err error) {
 	}
 	l.inMu.Lock()
 	defer l.inMu.Unlock()
+	if l.leftOut(e.Header.Epoch) {
+		l.over()
+	}
 	if l.inKey == nil {
 		return o, ErrErased
 	}

@@ -121,3 +121,74 @@ func TestObserverRefusesUnsealedSwitch(t *testing.T) {
 	}
 	wantCode(t, o.Handshake(messages[4].from, messages[4].Frame), wire.CodeUnsealed)
 }
+
+// Either side may end a conversation just before it switches: its switched leaves that lane out, and the other side has not heard of the end
+// yet. The lane then counts no more, whatever of it had come, and nothing waits for it.
+func TestLaneEndsBeforeSwitch(t *testing.T) {
+	for _, came := range []int{0, 1, 2} {
+		for _, ends := range []wire.Role{wire.RoleInitiator, wire.RoleResponder} {
+			i, r := channels(t, wire.KindHop, wire.SuiteX25519AES256GCM)
+			a, b := i.Hop(5), r.Hop(5)
+			if ends == wire.RoleResponder {
+				a, b = b, a
+			}
+			bodies := [][]byte{control(t, a, "first"), control(t, a, "second")}
+			head := a.Closing()
+			for _, body := range bodies[:came] {
+				_, err := b.Open(nil, body)
+				must(t, err)
+			}
+			if ends == wire.RoleInitiator {
+				a.Erase()
+			}
+			rekeyed(t, i, r)
+			if ends == wire.RoleResponder {
+				a.Erase() // a moment later
+			}
+			switched(t, i, r)
+			if !settled(i) || !settled(r) {
+				t.Errorf("%v ended a lane of which %d envelopes came, and that is waited for", ends, came)
+			}
+			for _, body := range bodies[came:] { // what was under way
+				if _, err := b.Open(nil, body); err != ErrErased {
+					t.Errorf("%d came before: %v", came, err)
+				}
+			}
+			if _, _, err := b.Check(head); err != ErrErased {
+				t.Errorf("its head after %d envelopes: %v", came, err)
+			}
+			rekeyed(t, i, r)
+			switched(t, i, r)
+			if !settled(i) || !settled(r) {
+				t.Error("it holds up the next rekeying")
+			}
+			b.Erase()
+		}
+	}
+}
+
+// A stream that the relay opened, used and gave up before it switched, and that the peer sees after that.
+func TestLaneThatHasEndedComesLate(t *testing.T) {
+	i, r := channels(t, wire.KindHop, wire.SuiteX25519AES256GCM)
+	b := r.Hop(5)
+	body := control(t, b, "open")
+	b.Erase()
+	rekeyed(t, i, r)
+	switched(t, i, r)
+	if _, err := i.Hop(5).Open(nil, body); err != ErrErased {
+		t.Error(err)
+	}
+}
+
+// The control stream never ends: one that switched leaves out has lost its envelopes.
+func TestControlLaneLeftOut(t *testing.T) {
+	i, r := channels(t, wire.KindHop, wire.SuiteX25519AES256GCM)
+	a, b := i.Hop(0), r.Hop(0)
+	_, err := b.Open(nil, control(t, a, "x"))
+	must(t, err)
+	a.Erase()
+	rekeyed(t, i, r)
+	ofI, err := i.Switch()
+	must(t, err)
+	wantCode(t, r.Switched(ofI), wire.CodeIntegrity)
+}
