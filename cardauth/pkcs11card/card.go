@@ -57,6 +57,8 @@ type Certificate struct {
 	ID     []byte
 	URI    string
 	Refuse string // why it cannot be a person's card here; empty where it can
+	// Exportable reports that its key can be copied out of the token. A token that hides its keys until login shows it only then.
+	Exportable bool
 }
 
 // ModulePaths are the modules that are looked at where a URI names none: $SINETE_PKCS11_MODULE, or those of the well-known

@@ -103,7 +103,7 @@ func readObjects(ctx context.Context, s *login.Session, t *Token) error {
 	if err != nil {
 		return err
 	}
-	keys, err := s.Find(ctx, []uint64{cryptoki.AttrID}, isPrivateKey)
+	keys, err := s.Find(ctx, []uint64{cryptoki.AttrID, cryptoki.AttrExtractable, cryptoki.AttrSensitive}, isPrivateKey)
 	if err != nil {
 		return err
 	}
@@ -129,11 +129,13 @@ func readObjects(ctx context.Context, s *login.Session, t *Token) error {
 		if _, err := seal.DefaultScheme(cert.PublicKey); err != nil && c.Refuse == "" {
 			c.Refuse = err.Error()
 		}
-		hasKey := slices.ContainsFunc(keys, func(k cryptoki.Object) bool {
+		key := slices.IndexFunc(keys, func(k cryptoki.Object) bool {
 			kid, ok := k.Get(cryptoki.AttrID)
 			return ok && bytes.Equal(kid, id)
 		})
-		if c.Refuse == "" && !hasKey && !hidden {
+		if key >= 0 {
+			c.Exportable = exportable(&keys[key])
+		} else if c.Refuse == "" && !hidden {
 			c.Refuse = "its private key is not on the token"
 		}
 		t.Certificates = append(t.Certificates, c)

@@ -29,6 +29,13 @@ type answer struct {
 	raw     []byte    // the OCSP response; nil where a list says it
 	nonce   []byte    // of the OCSP response, or nil
 	source  string    // the address, for reasons
+	ending
+}
+
+// ending is since when a certificate is revoked or suspended, and why (RFC 5280 section 5.3.1).
+type ending struct {
+	since  time.Time
+	reason int
 }
 
 func (a *answer) holds(now time.Time) bool { return !now.After(a.next.Add(skew)) }
@@ -62,9 +69,9 @@ func refuse(s subject, n wire.Code, reason string, err error) error {
 func (a *answer) checkTimes(now time.Time) error {
 	switch {
 	case a.this.After(now.Add(skew)):
-		return bad("it holds only from %s", a.this.Format(time.RFC3339))
+		return &AnswerError{"it holds only from " + a.this.Format(time.RFC3339), a.this, a.next}
 	case !a.holds(now):
-		return bad("it held until %s", a.next.Format(time.RFC3339))
+		return &AnswerError{"it held until " + a.next.Format(time.RFC3339), a.this, a.next}
 	}
 	return nil
 }

@@ -19,7 +19,13 @@ type list struct {
 	this, next time.Time
 	fetched    time.Time
 	scope      scope
-	entries    map[string]status // by serial number; absent: good
+	entries    map[string]listed // by serial number; absent: good
+}
+
+// listed is what a list says of a certificate.
+type listed struct {
+	status
+	ending
 }
 
 // scope is the extension IssuingDistributionPoint: which certificates the list speaks of (RFC 5280 section 5.2.5).
@@ -46,7 +52,7 @@ func parseCRL(raw []byte, issuer *x509.Certificate, now time.Time) (*list, error
 	if weak(r.SignatureAlgorithm) || !bytes.Equal(r.RawIssuer, issuer.RawSubject) || r.CheckSignatureFrom(issuer) != nil {
 		return nil, bad("a list of another authority")
 	}
-	l := &list{issuer: keyOf(issuer), this: r.ThisUpdate, next: r.NextUpdate, entries: make(map[string]status, len(r.RevokedCertificateEntries))}
+	l := &list{issuer: keyOf(issuer), this: r.ThisUpdate, next: r.NextUpdate, entries: make(map[string]listed, len(r.RevokedCertificateEntries))}
 	if r.NextUpdate.IsZero() {
 		return nil, bad("a list that never ends")
 	}
@@ -77,7 +83,7 @@ func parseCRL(raw []byte, issuer *x509.Certificate, now time.Time) (*list, error
 		case ocsp.RemoveFromCRL: // it was suspended, and is no longer
 			st = good
 		}
-		l.entries[string(e.SerialNumber.Bytes())] = st
+		l.entries[string(e.SerialNumber.Bytes())] = listed{st, ending{e.RevocationTime, e.ReasonCode}}
 	}
 	return l, nil
 }
@@ -96,7 +102,8 @@ func (l *list) about(s subject, address string) (*answer, error) {
 	}) {
 		return nil, bad("a list for certificates that name another")
 	}
-	return &answer{status: l.entries[string(s.cert.SerialNumber.Bytes())], this: l.this, next: l.next, fetched: l.fetched, source: address}, nil
+	e := l.entries[string(s.cert.SerialNumber.Bytes())]
+	return &answer{status: e.status, ending: e.ending, this: l.this, next: l.next, fetched: l.fetched, source: address}, nil
 }
 
 func critical(e pkix.Extension) bool { return e.Critical }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // UnavailableError says that nobody gave a valid answer about a certificate. It is inside a *cardauth.CertificateError of code
@@ -43,11 +44,15 @@ type AddressError struct{ Reason string }
 func (e *AddressError) Error() string { return "not asked: " + e.Reason }
 
 // AnswerError says that what came is no valid answer about the certificate.
-type AnswerError struct{ Reason string }
+type AnswerError struct {
+	Reason string
+	// From and Until are when the answer holds, where nothing is wrong but that this is another time; else zero.
+	From, Until time.Time
+}
 
 func (e *AnswerError) Error() string { return "not a valid answer: " + e.Reason }
 
-func bad(format string, args ...any) error { return &AnswerError{fmt.Sprintf(format, args...)} }
+func bad(format string, args ...any) error { return &AnswerError{Reason: fmt.Sprintf(format, args...)} }
 
 // errRecently stands for an address that failed just now.
 var errRecently = errors.New("failed a moment ago, not asked again yet")

@@ -112,6 +112,9 @@ func (k *Checker) get(ctx context.Context, address string, body []byte, kind str
 		return nil, &transportError{err}
 	}
 	defer response.Body.Close()
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && k.cfg.Date != nil {
+		k.cfg.Date(address, date)
+	}
 	if response.StatusCode != http.StatusOK {
 		return nil, &transportError{fmt.Errorf("HTTP status %d", response.StatusCode)}
 	}

@@ -69,6 +69,9 @@ func parseOCSP(raw []byte, s subject, now time.Time) (*answer, error) {
 		return nil, err
 	}
 	a := &answer{status: statusOf(r), this: r.ThisUpdate, next: r.NextUpdate, raw: raw, nonce: nonce, source: "an OCSP response"}
+	if a.status == revoked || a.status == suspended {
+		a.ending = ending{r.RevokedAt, r.RevocationReason}
+	}
 	if r.NextUpdate.IsZero() {
 		a.next = r.ThisUpdate.Add(undatedLife)
 	}

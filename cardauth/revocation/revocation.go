@@ -49,7 +49,9 @@ type Config struct {
 	Now     func() time.Time
 	// Transport, if not nil, stands in place of the network, and of the rules on addresses with it.
 	Transport http.RoundTripper
-	Logger    *slog.Logger // nil: none. It gets addresses and reasons, never whose certificate it was
+	// Date, if not nil, is told what whoever answers believes the time to be: for finding out whose clock is wrong. Nobody has signed it.
+	Date   func(address string, theirs time.Time)
+	Logger *slog.Logger // nil: none. It gets addresses and reasons, never whose certificate it was
 }
 
 // Checker asks and remembers. It is safe for concurrent use.

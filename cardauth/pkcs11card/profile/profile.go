@@ -121,3 +121,14 @@ func ModuleName(path string) string {
 	}
 	return strings.TrimPrefix(base, "lib")
 }
+
+// NeedsPCSC reports whether a module is known to reach its cards through PC/SC.
+func NeedsPCSC(path string) bool {
+	name := ModuleName(path)
+	for of, modules := range own {
+		if of != "softhsm" && slices.Contains(modules, name) {
+			return true
+		}
+	}
+	return false
+}

@@ -73,3 +73,12 @@ func TestModuleName(t *testing.T) {
 		}
 	}
 }
+
+func TestNeedsPCSC(t *testing.T) {
+	for path, want := range map[string]bool{"/usr/lib/opensc-pkcs11.so": true, "/usr/local/lib/libpteidpkcs11.so": true,
+		"/usr/lib/softhsm/libsofthsm2.so": false, "/x/libother.so": false} {
+		if got := NeedsPCSC(path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}

@@ -92,6 +92,9 @@ func (r *Response) Append(b []byte) ([]byte, error) {
 			w.attributes(o.Attributes)
 		}
 	})
+	for _, text := range []string{r.Info.Description, r.Info.Maker, r.Info.Version} {
+		w.bytes([]byte(text))
+	}
 	return w.Bytes()
 }
 
@@ -110,6 +113,7 @@ func ParseResponse(frame []byte) (*Response, error) {
 	for objects := p.list(); objects.more(&p); {
 		r.Objects = append(r.Objects, Object{Handle: objects.number(), Attributes: objects.attributes()})
 	}
+	r.Info = Info{Description: string(p.bytes()), Maker: string(p.bytes()), Version: string(p.bytes())}
 	if p.bad || len(p.s) > 0 {
 		return nil, ErrFrame
 	}

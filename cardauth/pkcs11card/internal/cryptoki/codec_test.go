@@ -15,7 +15,7 @@ var request = Request{Op: OpSign, Slot: 1, Session: 2, Object: 3, Mechanism: Mec
 
 var response = Response{Fault: &Fault{"C_Sign", DeviceRemoved, "x"}, Handle: 9, Data: []byte("signature"), Numbers: []uint64{1, 2, 1 << 63},
 	Slots:   []Slot{{ID: 7, Reader: "R", Present: true, Unknown: true, Label: "L", Maker: "M", Model: "O", Serial: "S", TokenFlags: 4}, {ID: 8, Fault: &Fault{Call: "C"}}},
-	Objects: []Object{{Handle: 5, Attributes: []Attribute{Bytes(AttrValue, []byte{1})}}, {Handle: 6}}}
+	Objects: []Object{{Handle: 5, Attributes: []Attribute{Bytes(AttrValue, []byte{1})}}, {Handle: 6}}, Info: Info{"D", "M", "1.2"}}
 
 func TestRequest(t *testing.T) {
 	for _, r := range []Request{request, {Op: OpSlots}} {

@@ -25,11 +25,12 @@ const (
 	OpGenerate                   // Session, Mechanism, Template of the public key, Private: Objects, public and private
 	OpCreate                     // Session, Template: Handle
 	OpDestroy                    // Session, Object
+	OpInfo                       // Info
 	opEnd
 )
 
 var calls = [opEnd]string{"", "C_GetSlotList", "C_OpenSession", "C_CloseSession", "C_Login", "C_GetSessionInfo", "C_FindObjects",
-	"C_GetMechanismList", "C_Sign", "C_GenerateKeyPair", "C_CreateObject", "C_DestroyObject"}
+	"C_GetMechanismList", "C_Sign", "C_GenerateKeyPair", "C_CreateObject", "C_DestroyObject", "C_GetInfo"}
 
 // String is the call that most of the operation is.
 func (o Op) String() string {
@@ -64,6 +65,14 @@ type Response struct {
 	Numbers []uint64
 	Slots   []Slot
 	Objects []Object
+	Info    Info
+}
+
+// Info is what a module says of itself.
+type Info struct {
+	Description string
+	Maker       string
+	Version     string
 }
 
 // Slot is a reader with the token in it.

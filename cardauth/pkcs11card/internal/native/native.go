@@ -44,6 +44,12 @@ func (m *Module) Do(r *cryptoki.Request) *cryptoki.Response {
 	switch r.Op {
 	case cryptoki.OpSlots:
 		a.Slots, a.Fault = m.slots()
+	case cryptoki.OpInfo:
+		i, err := m.p.GetInfo()
+		if a.Fault = failed("C_GetInfo", err); err == nil {
+			a.Info = cryptoki.Info{Description: i.LibraryDescription, Maker: i.ManufacturerID,
+				Version: fmt.Sprintf("%d.%d", i.LibraryVersion.Major, i.LibraryVersion.Minor)}
+		}
 	case cryptoki.OpOpenSession:
 		flags := uint(pkcs11.CKF_SERIAL_SESSION)
 		if r.Write {
