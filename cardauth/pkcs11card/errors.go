@@ -10,6 +10,8 @@ type NotFoundError struct {
 	URI    string
 	Reason string
 	Err    error // what kept a module from being looked at, or nil
+	// NoModule says that there is no module to look at.
+	NoModule bool
 }
 
 func (e *NotFoundError) Error() string {

@@ -29,7 +29,7 @@ func Modules(uri string) ([]string, error) {
 	}
 	modules := u.modules()
 	if len(modules) == 0 {
-		return nil, &NotFoundError{URI: u.String(), Reason: "no PKCS #11 module was found; name one with module-path or " + ModuleVariable}
+		return nil, &NotFoundError{URI: u.String(), Reason: "no PKCS #11 module was found", NoModule: true}
 	}
 	return modules, nil
 }

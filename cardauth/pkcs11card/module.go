@@ -2,6 +2,7 @@ package pkcs11card
 
 import (
 	"sinete/cardauth/pkcs11card/internal/child"
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 	"sinete/cardauth/pkcs11card/internal/login"
 )
 
@@ -14,6 +15,9 @@ var (
 	ErrCrashed = child.ErrCrashed
 	ErrHung    = child.ErrHung
 )
+
+// ErrCancelled is what a ModuleError wraps where the module gave a call up by itself: nobody answered it, or it found no way to ask.
+var ErrCancelled error = cryptoki.FunctionCanceled
 
 // ModuleError says that a PKCS #11 module could not be used, or answered a call with an error.
 type ModuleError = child.ModuleError

@@ -1,7 +1,6 @@
 package revocation
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -54,5 +53,8 @@ func (e *AnswerError) Error() string { return "not a valid answer: " + e.Reason 
 
 func bad(format string, args ...any) error { return &AnswerError{Reason: fmt.Sprintf(format, args...)} }
 
-// errRecently stands for an address that failed just now.
-var errRecently = errors.New("failed a moment ago, not asked again yet")
+// recentError stands for an address that failed just now.
+type recentError struct{ err error }
+
+func (e *recentError) Error() string { return e.err.Error() + ", a moment ago; not asked again yet" }
+func (e *recentError) Unwrap() error { return e.err }

@@ -64,7 +64,7 @@ type Checker struct {
 	mu      sync.Mutex
 	flights map[[32]byte]*flight
 	lists   map[string]*sync.Mutex // by address: one fetch at a time
-	failed  map[string]time.Time   // address, or address and certificate, until when it is not asked
+	failed  map[string]failure     // by address, or address and certificate
 }
 
 var _ cardauth.Revocation = (*Checker)(nil)
@@ -85,7 +85,7 @@ func New(cfg Config) (*Checker, error) {
 		return nil, err
 	}
 	k := &Checker{cfg: cfg, client: newClient(cfg.Allowed), cache: cache, slots: make(chan struct{}, fetches),
-		flights: map[[32]byte]*flight{}, lists: map[string]*sync.Mutex{}, failed: map[string]time.Time{}}
+		flights: map[[32]byte]*flight{}, lists: map[string]*sync.Mutex{}, failed: map[string]failure{}}
 	if cfg.Transport != nil {
 		k.client.Transport = cfg.Transport
 	}
@@ -288,8 +288,8 @@ func (k *Checker) ask(s subject, within time.Duration) (*answer, error) {
 	ctx := context.Background() // each address has its time
 	var tried []Attempt
 	try := func(address string, ask func() (*answer, error)) *answer {
-		if k.failedLately(address, s) {
-			tried = append(tried, Attempt{address, errRecently})
+		if err := k.failedLately(address, s); err != nil {
+			tried = append(tried, Attempt{address, &recentError{err}})
 			return nil
 		}
 		a, err := ask()
@@ -350,18 +350,30 @@ func (k *Checker) remember(address string, s subject, err error) {
 	now := k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for key, until := range k.failed {
-		if now.After(until) {
+	for key, f := range k.failed {
+		if now.After(f.until) {
 			delete(k.failed, key)
 		}
 	}
-	k.failed[key] = now.Add(retryAfter)
+	k.failed[key] = failure{now.Add(retryAfter), err}
 }
 
-func (k *Checker) failedLately(address string, s subject) bool {
+// failure is of an address, and until when it is not asked.
+type failure struct {
+	until time.Time
+	err   error
+}
+
+// failedLately is why an address is not asked, or nil.
+func (k *Checker) failedLately(address string, s subject) error {
 	id := s.id()
 	now := k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return now.Before(k.failed[address]) || now.Before(k.failed[address+"\x00"+string(id[:])])
+	for _, key := range []string{address, address + "\x00" + string(id[:])} {
+		if f := k.failed[key]; now.Before(f.until) {
+			return f.err
+		}
+	}
+	return nil
 }
