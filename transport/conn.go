@@ -144,5 +144,8 @@ func (c *Conn) Err() error {
 // Received counts the packets that have arrived. On a connection that lives it moves at least every 15 seconds.
 func (c *Conn) Received() uint64 { return c.qc.ConnectionStats().PacketsReceived }
 
+// RTT is the shortest time so far that a packet took to the other side and back.
+func (c *Conn) RTT() time.Duration { return c.qc.ConnectionStats().MinRTT }
+
 // RemoteAddr is the other side's address; it can change when the client's network does.
 func (c *Conn) RemoteAddr() net.Addr { return c.qc.RemoteAddr() }

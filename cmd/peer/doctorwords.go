@@ -4,24 +4,31 @@ import (
 	"cmp"
 	"crypto/x509"
 	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"sinete/cardauth"
-	"sinete/wire"
+	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/revocation"
 )
 
 // All that peer doctor says which no other command does.
 
-const aboutDoctor = `Each line says ok, or -- and what to do. The PIN is not asked for and nothing is signed. The relay is asked for its certificate
+const aboutDoctor = `Each line says ok, or what to do: after -- now, after !! soon or where it matters to you. The PIN is not asked for and nothing is signed. The relay is asked for its certificate
 and not logged in at. The authorities of both are asked whether card and relay were revoked, unless --revocation off is given.
 
 Exit status: 0 where all is well, 1 otherwise, 2 wrong usage.`
 
 func checkLines(e checkEvent) []string {
 	mark := "ok"
-	if !e.OK {
+	switch {
+	case !e.OK:
 		mark = "--"
+	case e.Remedy != "":
+		mark = "!!"
 	}
 	lines := []string{fmt.Sprintf("%s  %-17s  %s", mark, e.Name, e.Text)}
 	for l := range strings.SplitSeq(e.Remedy, "\n") {
@@ -44,21 +51,7 @@ const (
 	pinLow       = "not locked, but a wrong one has been given since the last right one"
 
 	usableForThis = "the certificate is for authentication"
-
-	remedyStrangeCertificate = "Nothing here can mend it. Is it the card you mean?"
-	remedyClock              = "Set date and time of this machine, or let the network set it."
-	remedyExpired            = "Is the date of this machine right? Otherwise have the card renewed: nobody accepts it any more."
-	remedyUsage              = "A card has several certificates: name the one for authentication with --card. peer cards shows them."
-	remedyRoot               = "Put its certificate there only if whoever issued your card, or runs the relay, says that this root is theirs."
-	remedyRelayOutOfTime     = "Is the date of this machine right? Otherwise tell whoever runs the relay."
 )
-
-const stillHolds = "not revoked, its authorities say"
-
-// remedyRevocation is what to do besides what the code says.
-var remedyRevocation = map[wire.Code]string{
-	wire.CodeRevocationUnknown: "\nAn authority on a private network must be allowed: --revocation-network NET",
-}
 
 func nameOf(c *x509.Certificate) string {
 	return cmp.Or(cardauth.DisplayName(c), c.Subject.String(), "somebody without a name")
@@ -70,11 +63,14 @@ func issuerOf(c *x509.Certificate) string {
 
 func day(t time.Time) string { return t.Local().Format(time.DateOnly) }
 
-func cardOf(name, where string, soft bool) string {
-	if soft {
-		return fmt.Sprintf("%s, in the file %s; its PIN cannot be locked", name, where)
-	}
-	return fmt.Sprintf("%s, on %s", name, where)
+// cardOf says whose card it is, of which kind, with which key, and why it is the one.
+func cardOf(name string, f *pkcs11card.Found) string {
+	s := fmt.Sprintf("%s, on %s (%s, %s)", name, f.Token.Label, f.Token.Profile.Name, keyName(f.Certificate.PublicKey))
+	return s + whyChosen[string(f.Why)]
+}
+
+func softCardOf(name, path string) string {
+	return fmt.Sprintf("%s, in the file %s; its PIN cannot be locked", name, path)
 }
 
 func strangeCertificate(where string, err error) string {
@@ -110,15 +106,17 @@ func issuerIsAnother(issuer, of string) string {
 	return fmt.Sprintf("the certificate of %q that is there is another one than that which issued %q", issuer, of)
 }
 
-func remedyIssuer(issuer, dir string) string {
-	return fmt.Sprintf("Put it into %s, as PEM. Whoever issued the card, or runs the relay, has the certificate of %q.", dir, issuer)
-}
-
 func rootNotTrusted(root, dir string) string {
 	return fmt.Sprintf("it leads to the root %q, which is not in %s", root, dir)
 }
 
-func answers(relay string) string { return relay + " answers" }
+func answers(relay string, took time.Duration) string {
+	s := relay + " answers, in version 1 of the protocol"
+	if took > 0 {
+		s += fmt.Sprintf(", after %v", took.Round(100*time.Microsecond))
+	}
+	return s
+}
 
 func relayIs(name string, c *x509.Certificate) string {
 	return fmt.Sprintf("it is %s, until %s", name, day(c.NotAfter))
@@ -132,14 +130,100 @@ func relayOtherName(name string, others []string) string {
 	return fmt.Sprintf("the relay is trusted, but goes by other names than %q: %s", name, strings.Join(others, ", "))
 }
 
-func remedyRelayName(name string) string {
-	return "If it is the relay that you mean: --relay-name " + name + ". Otherwise the address is another's."
-}
-
 func clockPlausible(now time.Time) string {
-	return fmt.Sprintf("%s, and no certificate is from later", now.Local().Format("2006-01-02 15:04"))
+	return fmt.Sprintf("%s, and no certificate is from later", minute(now))
 }
 
 func clockBehind(now time.Time, c *x509.Certificate) string {
-	return fmt.Sprintf("it says %s, but %q was made on %s", now.Local().Format("2006-01-02 15:04"), nameOf(c), day(c.NotBefore))
+	return fmt.Sprintf("it says %s, but %q was made on %s", minute(now), nameOf(c), day(c.NotBefore))
 }
+
+func clockOff(now time.Time, r reading) string {
+	return fmt.Sprintf("it says %s; that of %s is %s", minute(now), r.address, offBy(r.ahead))
+}
+
+func clockRight(now time.Time, r reading) string {
+	return fmt.Sprintf("%s, and that of %s agrees", minute(now), r.address)
+}
+
+// offBy is how far another clock is ahead, in words.
+func offBy(ahead time.Duration) string {
+	if ahead < 0 {
+		return fmt.Sprintf("%v behind", -ahead.Round(time.Second))
+	}
+	return fmt.Sprintf("%v ahead", ahead.Round(time.Second))
+}
+
+func minute(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
+
+// versions are those that a report of a fault wants to name.
+func versions(system string) string {
+	version := "unknown"
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		version = b.Main.Version
+	}
+	return fmt.Sprintf("peer %s, protocol 1, %s, %s/%s", version, runtime.Version(), system, runtime.GOARCH)
+}
+
+func moduleOf(m *pkcs11card.Module) string {
+	return fmt.Sprintf("%s: %s %s, of %s", m.Path, m.Description, m.Version, m.Maker)
+}
+
+func readersOfMachine(tokens []pkcs11card.Token, unknown []string) string {
+	names := slices.Clone(unknown)
+	for _, t := range tokens {
+		names = append(names, t.Reader)
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}
+
+func unknownCard(readers []string) string {
+	return "in " + strings.Join(readers, ", ") + " is something that no module knows"
+}
+
+func noPCSC(socket string) string { return "there is no reader, and no " + socket }
+
+// pinHabitOf is when the card asks for its PIN, where that is not simply at login.
+func pinHabitOf(t pkcs11card.Token) string {
+	s := ""
+	switch {
+	case t.Profile.EachTime:
+		s = "; asked for at each signature by the card's own software, so the card signs once, for a key that seals during the session"
+	case t.Login && t.Pad:
+		s = "; entered at the reader"
+	}
+	if t.Profile.CAN && t.Login {
+		s += "; without contact, the six digits printed on the card (CAN) are asked for at login"
+	}
+	return s
+}
+
+func authorityExpired(c *x509.Certificate) string {
+	return fmt.Sprintf("the authority %q was valid until %s", nameOf(c), day(c.NotAfter))
+}
+
+func weakSignature(of, by string) string {
+	return fmt.Sprintf("%q signed %q with SHA-1", by, of)
+}
+
+// revocationReasons are why a certificate ended (RFC 5280 section 5.3.1).
+var revocationReasons = map[int]string{1: "its key may be in other hands", 2: "its authority's key may be in other hands", 3: "its owner's affiliation changed",
+	4: "another took its place", 5: "it is no longer needed", 6: "suspended", 9: "its owner lost the right to it"}
+
+func goodUntil(t time.Time) string {
+	return "not revoked, its authorities say; the first answer holds until " + minute(t)
+}
+
+func heldUntil(of string, t time.Time) string {
+	return fmt.Sprintf("not revoked by the last answer about %q, which held until %s and serves by --revocation grace until %s", of, minute(t),
+		minute(t.Add(revocation.DefaultGrace)))
+}
+
+func cacheUnusable(dir string) string { return "nothing can be kept in " + dir }
+
+func memoryUnusable(file string) string {
+	return "the card that you chose last cannot be read from " + file
+}
+
+const placesUsable = "what this program keeps can be read and written"

@@ -89,12 +89,12 @@ var rows = []row{
 	// The way to the relay.
 	on(func(e *peer.AddressError) trouble {
 		if _, ok := asError[*net.DNSError](e); ok {
-			return relayUnreachable(e)
+			return noSuchHost(e)
 		}
 		return badAddress(e)
 	}),
 	on(func(e *transport.UnreachableError) trouble { return relayUnreachable(e) }),
-	on(func(*transport.RefusedError) trouble { return ofCode(wire.CodeBusy) }),
+	on(func(*transport.RefusedError) trouble { return relayBusy() }),
 	on(func(e *transport.ProtocolError) trouble { return noRelay(e) }),
 	on(func(e *transport.CloseError) trouble {
 		if e.Remote && e.Number == wire.CodeBye {

@@ -53,7 +53,7 @@ func (s *lineScreen) show(e event) {
 	case readerEvent:
 		s.print(plain, readerLines(e)...)
 	case checkEvent:
-		if e.OK {
+		if e.Remedy == "" {
 			s.print(plain, checkLines(e)...)
 		} else {
 			s.print(yellow, checkLines(e)...)

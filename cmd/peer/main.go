@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -108,14 +109,18 @@ type program struct {
 	accept     func(chain [][]byte) error // whether a card's chain leads to a trusted authority; nil: any will do
 	// socket gives a socket and a relay's address.
 	socket func(relay string) (net.PacketConn, net.Addr, error)
-	// authorities, if not nil, stand in place of those that the doctor asks about revocation.
-	authorities cardauth.Revocation
+
+	// What the doctor looks at.
+	machine machine
+	probe   func(ctx context.Context, relay net.Addr) echo
+	web     http.RoundTripper // asks authorities; nil: the network
 }
 
 // run is main without the process: it returns the exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, t terminal) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, terminal: t,
-		login: login, openToken: pkcs11card.OpenWith, memory: memoryFile(), listTokens: pkcs11card.List, socket: socket}
+		login: login, openToken: pkcs11card.OpenWith, memory: memoryFile(), listTokens: pkcs11card.List, socket: socket,
+		machine: thisMachine(), probe: probe}
 	return p.run(args)
 }
 

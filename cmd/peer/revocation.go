@@ -21,6 +21,11 @@ func (f *asksRevocation) checker(recheck time.Duration) (cardauth.Revocation, er
 	if f.Revocation == "off" {
 		return cardauth.RevocationOff, nil
 	}
+	return f.asking(recheck, func(*revocation.Config) {})
+}
+
+// asking is checker where something is to be asked; edit changes how.
+func (f *asksRevocation) asking(recheck time.Duration, edit func(*revocation.Config)) (*revocation.Checker, error) {
 	if recheck < time.Second {
 		return nil, wrongUsage("--revocation-recheck: not below 1s")
 	}
@@ -28,12 +33,22 @@ func (f *asksRevocation) checker(recheck time.Duration) (cardauth.Revocation, er
 	if f.Revocation == "grace" {
 		cfg.Grace = revocation.DefaultGrace
 	}
-	if home, err := os.UserCacheDir(); err == nil {
-		cfg.Dir = filepath.Join(home, "sinete", "revocation")
+	edit(&cfg)
+	var err error
+	if cfg.Dir, err = cacheFolder(); err == nil {
 		if k, err := revocation.New(cfg); err == nil {
 			return k, nil
 		}
 		cfg.Dir = "" // a machine where nothing can be kept asks anew at each start
 	}
 	return revocation.New(cfg)
+}
+
+// cacheFolder is where answers are kept for the next start.
+func cacheFolder() (string, error) {
+	home, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, "sinete", "revocation"), nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"strings"
 
 	"sinete/cardauth"
@@ -69,7 +70,7 @@ func wrongUsage(what string) error {
 }
 
 func badAddress(e *peer.AddressError) trouble {
-	return trouble{"relay-address", fmt.Sprintf("%q is no address of a relay", e.Address), "It is HOST:PORT, for example relay.example.org:7443 or [::1]:7443.", statusUsage}
+	return trouble{"relay-address", fmt.Sprintf("%q is no address of a relay", e.Address), remedyAddress, statusUsage}
 }
 
 func unknownSuite(name string) error {
@@ -83,16 +84,16 @@ func suitesTooWeak(least wire.Suite) error {
 }
 
 func noTrustFolder(err error) error {
-	return refuse("trust-missing", "there is no folder with trusted certificates: "+err.Error(), "Name one with --trust DIR.")
+	return refuse("trust-missing", "there is no folder with trusted certificates: "+err.Error(), remedyTrustName)
 }
 
 func trustUnusable(e *cardauth.TrustError) trouble {
 	t := trouble{"trust-unusable", "the trusted certificates in " + e.Path + " cannot be used: " + cause(e.Err),
-		"The folder holds the certificates of your cards' and relay's authorities up to the root, as PEM, in files *.pem.", statusFailed}
+		remedyTrust, statusFailed}
 	switch {
 	case errors.Is(e.Err, fs.ErrNotExist):
 		t.code, t.what = "trust-missing", "there is no folder "+e.Path
-		t.advice += "\nYour organisation gives them out; testpki init makes some for a trial. Put them there, or name their folder with --trust DIR."
+		t.advice += "\n" + remedyTrustMissing
 	case errors.Is(e.Err, cardauth.ErrNoAnchors):
 		t.what = "there is no root among the certificates in " + e.Path
 	}
@@ -102,14 +103,24 @@ func trustUnusable(e *cardauth.TrustError) trouble {
 // The relay.
 
 func relayUnreachable(err error) trouble {
-	return trouble{"relay-unreachable", err.Error(),
-		"Is the address right, is the relay running, and does the network let UDP through to it?", statusFailed}
+	return trouble{"relay-unreachable", err.Error(), remedyRelaySilent, statusFailed}
+}
+
+func noSuchHost(err error) trouble {
+	t := relayUnreachable(err)
+	t.advice = remedyHost
+	return t
+}
+
+func relayBusy() trouble {
+	t := ofCode(wire.CodeBusy)
+	t.advice = remedyRelayBusy
+	return t
 }
 
 func relayUntrusted(err error) trouble {
 	return trouble{"relay-untrusted", "the relay could not show that it is the one you mean: " + err.Error(),
-		"Is the address right, or does the relay go by another name (--relay-name)? Is its authority in the --trust folder?\n" +
-			"If all that is right, somebody may be in between: do not go on.", statusRefused}
+		remedyRelayUntrusted + "\n" + remedySomebodyInBetween, statusRefused}
 }
 
 // relayStatus says what is wrong with the relay's certificate: it, or what could not be learned of it.
@@ -118,9 +129,9 @@ func relayStatus(e *cardauth.CertificateError) trouble {
 	t.what = "the relay: " + e.Error()
 	switch e.Number {
 	case wire.CodeCertificateRevoked:
-		t.advice = "Do not go on: tell whoever runs the relay."
+		t.advice = remedyRelayRevoked
 	case wire.CodeRevocationUnknown:
-		t.advice += "\nAn authority on a private network must be allowed: --revocation-network NET. --revocation grace takes a last good answer for a day more."
+		t.advice = remedyUnanswered + "\n" + remedyNetwork
 	default:
 		return relayUntrusted(e)
 	}
@@ -129,7 +140,7 @@ func relayStatus(e *cardauth.CertificateError) trouble {
 
 func noRelay(err error) trouble {
 	t := ofCode(wire.CodeVersionUnsupported)
-	t.what, t.advice = "what answers there is no relay of this kind", "Is the port right? Otherwise update the older of the two programs."
+	t.what, t.advice = "what answers there is no relay of this kind", remedyNoRelay
 	return t
 }
 
@@ -139,14 +150,16 @@ func ownCertificate(e *peer.OwnCertificateError) trouble {
 	t := ofCode(wire.CodeOf(e))
 	t.what = "your card would not be accepted: " + e.Err.Error()
 	if t.code == wire.CodeCertificateInvalid.String() {
-		t.advice = "Are the authorities of your card in the --trust folder, up to the root? Is this the certificate for authentication?"
+		t.advice = remedyOwnCertificate
 	}
 	return t
 }
 
 func noCard(e *pkcs11card.NotFoundError) trouble {
-	t := trouble{"no-card", "there is no card: " + e.Reason,
-		"Put the card into the reader, and see with peer cards what is found. For a trial: --card soft:FILE", statusFailed}
+	t := trouble{"no-card", "there is no card: " + e.Reason, remedyNoCard, statusFailed}
+	if e.NoModule {
+		t.advice = installModule(runtime.GOOS)
+	}
 	if e.URI != "pkcs11:" {
 		t.what = "no card fits " + e.URI + ": " + e.Reason
 	}
@@ -158,7 +171,7 @@ func noCard(e *pkcs11card.NotFoundError) trouble {
 
 func cardAmbiguous(e *pkcs11card.AmbiguousError) trouble {
 	return trouble{"card-ambiguous", fmt.Sprintf("%d cards are there", len(e.URIs)),
-		"Name one with --card:\n" + strings.Join(e.URIs, "\n"), statusFailed}
+		fmt.Sprintf(remedyAmbiguous, strings.Join(e.URIs, "\n")), statusFailed}
 }
 
 func cardTakenOut() trouble {
@@ -183,27 +196,41 @@ func cardCancelled(e *pkcs11card.CancelledError) trouble {
 
 func cardExportable(e *pkcs11card.ExportableError) trouble {
 	return trouble{"card-unsupported", e.Error() + ", so that holding the card proves nothing",
-		"Make the key on the token, not extractable and sensitive. For tests: add exportable-key=yes to the card's name.", statusFailed}
+		remedyExportable, statusFailed}
 }
 
 func cardModule(e *pkcs11card.ModuleError) trouble {
 	switch {
 	case errors.Is(e, pkcs11card.ErrCrashed):
-		return trouble{"card-module", "the card's PKCS#11 module crashed: " + e.Error(), "Try again: it is started anew.", statusFailed}
+		return trouble{"card-module", "the card's PKCS#11 module crashed: " + e.Error(), remedyModuleCrashed, statusFailed}
 	case errors.Is(e, pkcs11card.ErrHung):
-		return trouble{"card-module", "the card's PKCS#11 module does not answer: " + e.Error(), "Is it waiting for a PIN? Try again: it is started anew.", statusFailed}
+		return trouble{"card-module", "the card's PKCS#11 module does not answer: " + e.Error(), remedyModuleHung, statusFailed}
+	case errors.Is(e, pkcs11card.ErrCancelled):
+		return trouble{"card-module", "the card's PKCS#11 module gave up: " + e.Error(), remedyModuleAsks, statusFailed}
+	case errors.Is(e, fs.ErrNotExist):
+		return trouble{"card-module", "there is no such PKCS#11 module: " + e.Error(), remedyModuleAbsent, statusFailed}
 	}
-	return trouble{"card-module", "the card's PKCS#11 module failed: " + e.Error(),
-		"Is the module the one for this card and machine? peer cards --module SO tries another.", statusFailed}
+	return trouble{"card-module", "the card's PKCS#11 module failed: " + e.Error(), remedyModuleFails, statusFailed}
+}
+
+// installModule is where a module comes from on that system (GOOS).
+func installModule(goos string) string {
+	install := remedyInstallLinux
+	switch goos {
+	case "darwin":
+		install = remedyInstallMac
+	case "windows":
+		install = remedyInstallWindows
+	}
+	return install + "\n" + remedyModulePath
 }
 
 func cardUnsupported(e *pkcs11card.UnsupportedError) trouble {
-	return trouble{"card-unsupported", strings.TrimPrefix(e.Error(), "pkcs11card: "),
-		"A program built with cgo can use cards in readers; --card soft:FILE works always.", statusFailed}
+	return trouble{"card-unsupported", strings.TrimPrefix(e.Error(), "pkcs11card: "), remedyNoCgo, statusFailed}
 }
 
 func cardUnreadable(err error) trouble {
-	t := trouble{"card-unreadable", "the card cannot be read: " + err.Error(), "testpki card makes soft cards for trials.", statusFailed}
+	t := trouble{"card-unreadable", "the card cannot be read: " + err.Error(), remedySoftCard, statusFailed}
 	if errors.Is(err, fs.ErrNotExist) {
 		t.code = "no-card"
 	}
@@ -215,11 +242,11 @@ func cardFailed(err error) trouble {
 }
 
 func badCardName(name string) error {
-	return usage("card-name", fmt.Sprintf("%q names no card", name), "It is soft:PATH or a PKCS#11 URI (pkcs11:...); peer cards shows those that are there.")
+	return usage("card-name", fmt.Sprintf("%q names no card", name), remedyCardName)
 }
 
 func badCardURI(e *pkcs11card.URIError) trouble {
-	return trouble{"card-name", e.Error(), "peer cards shows the URIs of the cards that are there.", statusUsage}
+	return trouble{"card-name", e.Error(), remedyCardURI, statusUsage}
 }
 
 func badPINAttribute() error {
@@ -240,9 +267,9 @@ func pinRefused(e *cardauth.PINError) trouble {
 	t := trouble{"pin-wrong", "the PIN was wrong for " + e.Card, "Log in again with the right one. Cards lock themselves after a few wrong PINs.", statusRefused}
 	switch {
 	case e.Locked:
-		t.code, t.what, t.advice = "pin-locked", "the PIN of "+e.Card+" is locked", "Whoever issued the card can unlock it."
+		t.code, t.what, t.advice = "pin-locked", "the PIN of "+e.Card+" is locked", remedyPINLocked
 	case e.Final:
-		t.what, t.advice = "one more wrong PIN locks "+e.Card, "Log in at a terminal, where you are asked for it, and be certain of it."
+		t.what, t.advice = "one more wrong PIN locks "+e.Card, remedyPINFinal
 	}
 	return t
 }

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"os"
+	"strings"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/softcard"
+)
+
+// card looks for the card that peer chat would open, and returns its certificates; none where there is no such card.
+func (d *doctor) card(ctx context.Context, name string) []*x509.Certificate {
+	if soft, ok := strings.CutPrefix(name, "soft:"); ok {
+		path, _ := cutPIN(soft)
+		raw, err := softcard.Chain(path)
+		if err != nil {
+			d.fails("card", err)
+			return nil
+		}
+		return d.shows(raw, path, func(c *x509.Certificate) string { return softCardOf(nameOf(c), path) })
+	}
+	found := d.find(ctx, name)
+	if found == nil {
+		return nil
+	}
+	chain := d.shows(found.Chain, found.Token.Label, func(c *x509.Certificate) string { return cardOf(nameOf(c), found) })
+	d.pin(found.Token)
+	return chain
+}
+
+// shows reads what a card has shown, and says whose it is.
+func (d *doctor) shows(raw [][]byte, where string, whose func(*x509.Certificate) string) []*x509.Certificate {
+	chain, err := parseChain(raw)
+	if err != nil {
+		d.bad("card", strangeCertificate(where, err), remedyStrangeCertificate)
+		return nil
+	}
+	d.ok("card", whose(chain[0]))
+	d.issued = append(d.issued, chain...)
+	return chain
+}
+
+// find goes the way to a card in a reader: modules, readers, what is in them, and which of it is meant.
+func (d *doctor) find(ctx context.Context, name string) *pkcs11card.Found {
+	switch {
+	case name == "":
+		name = "pkcs11:"
+	case !strings.HasPrefix(name, "pkcs11:"):
+		d.fails("card", badCardName(name))
+		return nil
+	}
+	paths, err := pkcs11card.Modules(name)
+	if missing, ok := asError[*pkcs11card.NotFoundError](err); ok && missing.NoModule {
+		d.bad("module", missing.Reason, installModule(d.machine.system))
+		return nil
+	}
+	if err != nil {
+		d.fails("card", err)
+		return nil
+	}
+	modules := d.machine.survey(ctx, paths)
+	tokens, unknown := thingsIn(modules)
+	d.modules(modules, hasCard(tokens))
+	if !d.readers(modules, tokens, unknown) {
+		return nil
+	}
+	o := pkcs11card.Options{Preferred: d.remembered()}
+	if d.policy != nil {
+		o.Accept = trusts(d.policy)
+	}
+	found, err := pkcs11card.FindWith(name, tokens, o)
+	switch uri, _ := pkcs11card.ParseURI(name); {
+	case err != nil && !hasCard(tokens) && len(unknown) > 0:
+		d.bad("card", unknownCard(unknown), remedyUnknownCard)
+	case err != nil:
+		d.fails("card", err)
+	case found.Certificate.Exportable && !uri.Exportable:
+		d.fails("card", &pkcs11card.ExportableError{Card: found.Token.Label})
+	default:
+		return found
+	}
+	return nil
+}
+
+func thingsIn(modules []pkcs11card.Module) (tokens []pkcs11card.Token, unknown []string) {
+	for _, m := range modules {
+		tokens, unknown = append(tokens, m.Tokens...), append(unknown, m.Unknown...)
+	}
+	return tokens, unknown
+}
+
+func hasCard(tokens []pkcs11card.Token) bool {
+	for _, t := range tokens {
+		if t.Present {
+			return true
+		}
+	}
+	return false
+}
+
+// modules says of each what it is. One that does not work is no harm where another shows a card.
+func (d *doctor) modules(modules []pkcs11card.Module, card bool) {
+	for _, m := range modules {
+		switch {
+		case m.Err == nil:
+			d.ok("module", moduleOf(&m))
+		case card:
+			d.warns("module", explain(m.Err).what, remedyModuleOther)
+		default:
+			d.fails("module", m.Err)
+		}
+	}
+}
+
+// readers reports whether there is one to look into, and says why not.
+func (d *doctor) readers(modules []pkcs11card.Module, tokens []pkcs11card.Token, unknown []string) bool {
+	if len(tokens)+len(unknown) > 0 {
+		d.ok("reader", readersOfMachine(tokens, unknown))
+		return true
+	}
+	works, pcsc := false, false
+	for _, m := range modules {
+		works = works || m.Err == nil
+		pcsc = pcsc || m.Err == nil && m.NeedsPCSC()
+	}
+	if !works {
+		return false // which has been said
+	}
+	switch remedy := map[string]string{"darwin": remedyReaderMac, "windows": remedyReaderWindows}[d.machine.system]; {
+	case remedy != "":
+		d.bad("reader", noReader, remedy)
+	case pcsc && !d.machine.exists(pcscSocket()):
+		d.bad("reader", noPCSC(pcscSocket()), remedyPCSCLinux)
+	default:
+		d.bad("reader", noReader, remedyReaderLinux)
+	}
+	return false
+}
+
+// pcscSocket is where PC/SC's service listens, and its library looks for it.
+func pcscSocket() string {
+	if s := os.Getenv("PCSCLITE_CSOCK_NAME"); s != "" {
+		return s
+	}
+	return "/run/pcscd/pcscd.comm"
+}
+
+func (d *doctor) pin(t pkcs11card.Token) {
+	switch t.PIN {
+	case pkcs11card.PINLocked:
+		d.fails("pin", &cardauth.PINError{Card: t.Label, Locked: true})
+	case pkcs11card.PINFinal:
+		d.fails("pin", &cardauth.PINError{Card: t.Label, Tries: 1, Final: true})
+	case pkcs11card.PINLow:
+		d.ok("pin", pinLow+pinHabitOf(t))
+	default:
+		d.ok("pin", pinUntouched+pinHabitOf(t))
+	}
+}
+
+func parseChain(raw [][]byte) (chain []*x509.Certificate, err error) {
+	if len(raw) == 0 {
+		return nil, errors.New("no certificate")
+	}
+	for _, der := range raw {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	return chain, nil
+}
+
+func rawOf(chain []*x509.Certificate) (raw [][]byte) {
+	for _, c := range chain {
+		raw = append(raw, c.Raw)
+	}
+	return raw
+}
