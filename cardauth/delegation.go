@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"sinete/cardauth/seal"
@@ -18,9 +20,11 @@ const delegationSkew = 5 * time.Minute
 // Delegate is a key in this process that may seal for a card until its time is over (protocol.md section 4.5). It is a
 // seal.Key. The card must seal its Statement, with wire.PurposeDelegation, before anybody accepts it.
 type Delegate struct {
-	key        ed25519.PrivateKey
 	delegation wire.Delegation
 	statement  []byte
+
+	mu  sync.Mutex
+	key ed25519.PrivateKey // nil once erased
 }
 
 // NewDelegate makes a fresh key for handshakes and heads. deployment is the name of the relay at whose login it is made, at
@@ -39,7 +43,7 @@ func NewDelegate(deployment string, notAfter time.Time) (*Delegate, error) {
 		NotAfter:   uint64(notAfter.Unix()),
 		Deployment: deployment,
 	}
-	return &Delegate{private, d, d.Append(nil)}, nil
+	return &Delegate{delegation: d, statement: d.Append(nil), key: private}, nil
 }
 
 // Delegation is what the card allows the key.
@@ -54,10 +58,26 @@ func (d *Delegate) Scheme() wire.Scheme { return wire.SchemeEd25519 }
 // Software is true: signing takes this process's processor.
 func (d *Delegate) Software() bool { return true }
 
-// SealRoot signs at once.
+// SealRoot signs at once. Its error is ErrClosed, after Erase.
 func (d *Delegate) SealRoot(_ context.Context, in wire.SealInput) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.key == nil {
+		return nil, ErrClosed
+	}
 	return ed25519.Sign(d.key, in.Append(nil)), nil
 }
+
+// Erase forgets the key: nothing is signed with it any more.
+func (d *Delegate) Erase() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.key)
+	d.key = nil // Go keeps what it has made of a key for as long as the key is there
+}
+
+// Format hides the key.
+func (d *Delegate) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "delegated key") }
 
 // VerifyDelegation checks that p's card sealed the delegation, that it is in its time, and that it was made for that
 // deployment ("" takes any). The Signer that it returns refuses seals for purposes that the delegation does not name, and

@@ -245,5 +245,12 @@ type Standing struct {
 	made     *wire.SealedDelegation
 }
 
+// Erase forgets the delegated key, where nobody will come back with it. Nothing is done for a nil Standing.
+func (s *Standing) Erase() {
+	if s != nil {
+		s.delegate.Erase()
+	}
+}
+
 // Until is when the delegation ends.
 func (s *Standing) Until() time.Time { return time.Unix(int64(s.delegate.Delegation().NotAfter), 0) }

@@ -360,8 +360,10 @@ func (s *Session) Queue(identity, text string) (number uint64, err error) {
 	return s.memory.contact(identity).add(text)
 }
 
-// Close leaves in order: every conversation first, then the session. It returns when nothing of it runs any more.
+// Close leaves in order: every conversation first, then the session. It returns when nothing of it runs any more. What the card delegated to
+// is erased, since no relay takes it back from somebody who has left.
 func (s *Session) Close(ctx context.Context) error {
+	defer s.self.standing.Erase()
 	var closing sync.WaitGroup
 	for _, c := range s.all() {
 		closing.Go(func() { _ = c.Disconnect(ctx) }) // what went wrong is in its Closed event

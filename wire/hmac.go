@@ -12,10 +12,19 @@ var (
 )
 
 // HMAC is HMAC-SHA256 (RFC 2104) with a key of 32 bytes over parts, joined. Every envelope of a conversation has keys of its
-// own, and crypto/hmac allocates some ten times for a new key; this keeps short messages on the stack.
+// own, and crypto/hmac allocates some ten times for a new key; this keeps short messages on the stack. Of the key and its pads nothing is left
+// in memory that is not the hash's own.
 func HMAC(key *[32]byte, parts ...[]byte) (mac [32]byte) {
 	var space [512]byte
-	b := append(space[:0], innerPad...)
+	b := space[:0]
+	n := len(innerPad)
+	for _, p := range parts {
+		n += len(p)
+	}
+	if n > len(space) {
+		b = make([]byte, 0, n) // once: what grows leaves copies behind
+	}
+	b = append(b, innerPad...)
 	subtle.XORBytes(b, b, key[:])
 	for _, p := range parts {
 		b = append(b, p...)
@@ -27,5 +36,6 @@ func HMAC(key *[32]byte, parts ...[]byte) (mac [32]byte) {
 	b = append(b, inner[:]...)
 	mac = sha256.Sum256(b)
 	clear(b)
+	clear(inner[:])
 	return mac
 }

@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 
 	"sinete/cardauth"
@@ -88,8 +89,13 @@ func (c *Card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) 
 	return sig, nil
 }
 
-// Close forgets the key.
+// Close forgets the key. Go's types for keys cannot be cleared: it goes to the garbage collector.
 func (c *Card) Close() error {
 	c.key.Store(nil)
 	return nil
+}
+
+// Format shows the person's name, and never the key.
+func (c *Card) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "soft card of "+c.cert.Subject.CommonName)
 }

@@ -3,6 +3,7 @@ package softcard
 import (
 	"context"
 	"crypto"
+	"crypto/cipher"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/binary"
@@ -74,7 +75,7 @@ func (h *header) associated(chain [][]byte) []byte {
 
 // sealed returns the key's encryption under the PIN; unsealed is its reverse.
 func (h *header) sealed(pin string, chain [][]byte, key []byte) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(h.derive(pin))
+	aead, err := h.cipher(pin)
 	if err != nil {
 		return nil, err
 	}
@@ -82,15 +83,19 @@ func (h *header) sealed(pin string, chain [][]byte, key []byte) ([]byte, error) 
 }
 
 func (h *header) unsealed(pin string, chain [][]byte, box []byte) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(h.derive(pin))
+	aead, err := h.cipher(pin)
 	if err != nil {
 		return nil, err
 	}
 	return aead.Open(nil, h.nonce, box, h.associated(chain))
 }
 
-func (h *header) derive(pin string) []byte {
-	return argon2.IDKey([]byte(pin), h.salt, h.time, h.memory, 1, chacha20poly1305.KeySize)
+func (h *header) cipher(pin string) (cipher.AEAD, error) {
+	password := []byte(pin)
+	defer clear(password)
+	key := argon2.IDKey(password, h.salt, h.time, h.memory, 1, chacha20poly1305.KeySize)
+	defer clear(key)
+	return chacha20poly1305.NewX(key)
 }
 
 // Create writes a soft card, readable by its owner alone, in the place of whatever was at path. The chain is as FromKey
@@ -104,6 +109,7 @@ func Create(path string, key crypto.Signer, chain [][]byte, pin string, o Option
 	if err != nil {
 		return fmt.Errorf("softcard: %w", err)
 	}
+	defer clear(der)
 	h := header{scheme: c.scheme, memory: o.Memory, time: o.Time, salt: make([]byte, saltSize), nonce: make([]byte, chacha20poly1305.NonceSizeX)}
 	if h.memory == 0 {
 		h.memory = 64 << 10
@@ -175,6 +181,7 @@ func Open(ctx context.Context, path string, prompt cardauth.Prompt) (*Card, erro
 			continue
 		}
 		key, err := x509.ParsePKCS8PrivateKey(der)
+		clear(der)
 		if err != nil {
 			return nil, &FormatError{path, err.Error()}
 		}

@@ -103,6 +103,7 @@ type Initiation struct {
 // Initiate runs the initiator's side of a handshake (protocol.md section 3). parameters are those of accept, in clear.
 func Initiate(ctx context.Context, m Messages, i Initiation) (ch *channel.Channel, other *Other, parameters []byte, err error) {
 	steps := channel.NewInitiator(i.Config)
+	defer steps.Erase()
 	// -> hello
 	hello, err := steps.Hello()
 	if err != nil {
@@ -178,6 +179,7 @@ type Response struct {
 // Respond runs the responder's side of a handshake.
 func Respond(ctx context.Context, m Messages, r Response) (ch *channel.Channel, other *Other, err error) {
 	steps := channel.NewResponder(r.Config)
+	defer steps.Erase()
 	// <- hello
 	body, err := receive(ctx, m, wire.FrameHello)
 	if err != nil {

@@ -2,7 +2,6 @@ package channel
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
 	"sync/atomic"
 
@@ -24,6 +23,7 @@ func (r *ratchet) next() (key, opening [32]byte) {
 	key = wire.HMAC(&r.state, next[:], ratchetInfo, []byte{2})
 	opening = wire.HMAC(&r.state, key[:], ratchetInfo, []byte{3})
 	r.state = next
+	clear(next[:])
 	return key, opening
 }
 
@@ -58,9 +58,7 @@ func (c *Channel) newConversationLane(id uint64, prk []byte) *ConversationLane {
 
 func (c *Channel) ratcheted(e *epoch, id uint64, d wire.Direction, prk []byte) (r ratcheted) {
 	context := append(append([]byte{byte(len(e.th))}, e.th...), lanePlace(id, d)...)
-	secret := c.p.expandLabel(prk, "lane ratchet", context, len(r.state))
-	copy(r.state[:], secret)
-	clear(secret)
+	c.p.expandInto(r.state[:], prk, "lane ratchet", context)
 	r.half = newHalf(c.ID, id, d, e.number, c.p.expandLabel(prk, "lane iv", context, ivLen))
 	return r
 }
@@ -180,9 +178,4 @@ func (c *Channel) CheckMachine(m wire.MachineFrame) error {
 	return nil
 }
 
-func machineMAC(key *[32]byte, hash [32]byte) (mac [32]byte) {
-	m := hmac.New(sha256.New, key[:])
-	m.Write(hash[:])
-	m.Sum(mac[:0])
-	return mac
-}
+func machineMAC(key *[32]byte, hash [32]byte) [32]byte { return wire.HMAC(key, hash[:]) }

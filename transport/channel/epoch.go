@@ -22,12 +22,12 @@ type epoch struct {
 
 func (c *Channel) newEpoch(number uint64, prk, th []byte) *epoch {
 	e := &epoch{number: number, th: th, chain: c.p.expandLabel(prk, "chain", th, c.p.hash().Size())}
-	copy(e.please[:], c.p.expandLabel(prk, "rekey please", th, len(e.please)))
+	c.p.expandInto(e.please[:], prk, "rekey please", th)
 	for i := range e.switched {
 		context := append(slices.Clone(th), byte(i+1))
-		copy(e.switched[i][:], c.p.expandLabel(prk, "switched", context, len(e.switched[i])))
+		c.p.expandInto(e.switched[i][:], prk, "switched", context)
 		if c.kind == wire.KindConversation {
-			copy(e.machine[i][:], c.p.expandLabel(prk, "machine", context, len(e.machine[i])))
+			c.p.expandInto(e.machine[i][:], prk, "machine", context)
 		}
 	}
 	if c.kind == wire.KindHop {

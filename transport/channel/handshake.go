@@ -32,13 +32,6 @@ func (s *step) take(at step) error {
 	return nil
 }
 
-// spoil ends the handshake where a step fails: no later one may work with what that step refused.
-func (s *step) spoil(err *error) {
-	if *err != nil {
-		*s = spoiled
-	}
-}
-
 // core is what both roles keep between their steps.
 type core struct {
 	cfg        Config
@@ -52,6 +45,19 @@ type core struct {
 	other      wire.Credentials // of the other side
 	parameters []byte           // as sent
 	step       step
+}
+
+// spoil ends the handshake where a step fails: no later one may work with what that step refused.
+func (c *core) spoil(err *error) {
+	if *err != nil {
+		c.step = spoiled
+		c.erase()
+	}
+}
+
+func (c *core) erase() {
+	clear(c.prk)
+	c.prk = nil
 }
 
 func (c *core) agreed(shared []byte) error {
@@ -78,8 +84,7 @@ func (c *core) finish(role wire.Role, seal wire.Seal, mac []byte, d *wire.Sealed
 		ch = newChannel(role, c.suite, c.p, c.cfg.Kind, c.prk, th)
 		ch.remember(c.other, d)
 	}
-	clear(c.prk)
-	c.prk = nil
+	c.erase()
 	return ch, err
 }
 
@@ -101,12 +106,19 @@ type Initiator struct {
 // NewInitiator prepares a handshake.
 func NewInitiator(cfg Config) *Initiator { return &Initiator{core: core{cfg: cfg}} }
 
+// Erase forgets the secrets of a handshake that goes no further. The channel keeps its own.
+func (i *Initiator) Erase() {
+	i.step = spoiled
+	i.shares = nil // Go's own types, which nobody else can clear
+	i.erase()
+}
+
 // Hello makes the body of hello, with fresh shares and nonce.
 func (i *Initiator) Hello() (body []byte, err error) {
 	if err := i.step.take(0); err != nil {
 		return nil, err
 	}
-	defer i.step.spoil(&err)
+	defer i.spoil(&err)
 	if i.cfg.of != nil {
 		if err := i.cfg.of.begins(); err != nil {
 			return nil, err
@@ -140,7 +152,7 @@ func (i *Initiator) ReadAnswer(body []byte) (a *wire.Answer, statement []byte, e
 	if err := i.step.take(1); err != nil {
 		return nil, nil, err
 	}
-	defer i.step.spoil(&err)
+	defer i.spoil(&err)
 	i.answer = slices.Clone(body)
 	if a, err = wire.ParseAnswer(i.answer); err != nil {
 		return nil, nil, err
@@ -190,7 +202,7 @@ func (i *Initiator) ReadAccept(body []byte) (seal wire.Seal, statement, paramete
 	if err := i.step.take(3); err != nil {
 		return wire.Seal{}, nil, nil, err
 	}
-	defer i.step.spoil(&err)
+	defer i.spoil(&err)
 	if i.accept, err = wire.ParseAccept(slices.Clone(body)); err != nil {
 		return wire.Seal{}, nil, nil, err
 	}
@@ -228,13 +240,20 @@ type Responder struct {
 // NewResponder prepares a handshake.
 func NewResponder(cfg Config) *Responder { return &Responder{core: core{cfg: cfg}} }
 
+// Erase forgets the secrets of a handshake that goes no further. The channel keeps its own.
+func (r *Responder) Erase() {
+	r.step = spoiled
+	clear(r.shared)
+	r.erase()
+}
+
 // ReadHello takes the body of hello and chooses version, suite and share. The caller verifies the credentials and compares
 // the context with its own view before Answer.
 func (r *Responder) ReadHello(body []byte) (h *wire.Hello, err error) {
 	if err := r.step.take(0); err != nil {
 		return nil, err
 	}
-	defer r.step.spoil(&err)
+	defer r.spoil(&err)
 	r.hello = slices.Clone(body)
 	if h, err = wire.ParseHello(r.hello); err != nil {
 		return nil, err
@@ -297,7 +316,7 @@ func (r *Responder) ReadProof(body []byte) (p *wire.Proof, statement []byte, err
 	if err := r.step.take(2); err != nil {
 		return nil, nil, err
 	}
-	defer r.step.spoil(&err)
+	defer r.spoil(&err)
 	r.proof = slices.Clone(body)
 	if p, err = wire.ParseProof(r.proof); err != nil {
 		return nil, nil, err

@@ -78,13 +78,7 @@ func (c *Channel) Hop(stream uint64) *HopLane {
 
 func (c *Channel) hopHalf(e *epoch, stream uint64, d wire.Direction) (cipher.AEAD, half) {
 	place := lanePlace(stream, d)
-	key := c.p.expandLabel(e.lanes, "lane key", place, c.p.keyLen)
-	defer clear(key)
-	aead, err := c.p.aead(key)
-	if err != nil {
-		panic("channel: " + err.Error()) // only for a key of the wrong length
-	}
-	return aead, newHalf(c.ID, stream, d, e.number, c.p.expandLabel(e.lanes, "lane iv", place, ivLen))
+	return c.p.cipher(e.lanes, "lane key", place), newHalf(c.ID, stream, d, e.number, c.p.expandLabel(e.lanes, "lane iv", place, ivLen))
 }
 
 func (c *Channel) hopNext(e *epoch, stream uint64) *hopKeys {

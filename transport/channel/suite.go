@@ -86,18 +86,18 @@ func (k *keyShare) share() wire.Share {
 
 // finish computes the shared secret from the responder's share.
 func (k *keyShare) finish(data []byte) ([]byte, error) {
-	var secret []byte
+	var kem []byte
 	if k.kem != nil {
 		if len(data) < ciphertextLen {
 			return nil, errShare
 		}
 		var err error
-		if secret, err = k.kem.Decapsulate(data[:ciphertextLen]); err != nil {
+		if kem, err = k.kem.Decapsulate(data[:ciphertextLen]); err != nil {
 			return nil, errShare
 		}
 		data = data[ciphertextLen:]
 	}
-	return appendECDH(secret, k.ec, data)
+	return withECDH(kem, k.ec, data)
 }
 
 // answerShare makes the responder's share for the initiator's, and the shared secret.
@@ -106,7 +106,7 @@ func answerShare(s wire.Share) (wire.Share, []byte, error) {
 	if err != nil {
 		return wire.Share{}, nil, err
 	}
-	var answer, secret []byte
+	var answer, kem []byte
 	data := s.Data
 	if s.Group == wire.GroupX25519MLKEM768 {
 		if len(data) < encapsulationKeyLen {
@@ -116,16 +116,19 @@ func answerShare(s wire.Share) (wire.Share, []byte, error) {
 		if err != nil {
 			return wire.Share{}, nil, errShare
 		}
-		secret, answer = ek.Encapsulate()
+		kem, answer = ek.Encapsulate()
 		data = data[encapsulationKeyLen:]
 	}
-	if secret, err = appendECDH(secret, ec, data); err != nil {
+	secret, err := withECDH(kem, ec, data)
+	if err != nil {
 		return wire.Share{}, nil, err
 	}
 	return wire.Share{Group: s.Group, Data: append(answer, ec.PublicKey().Bytes()...)}, secret, nil
 }
 
-func appendECDH(secret []byte, own *ecdh.PrivateKey, other []byte) ([]byte, error) {
+// withECDH is ML-KEM's secret, if any, then that of the curve. It erases both where they were.
+func withECDH(kem []byte, own *ecdh.PrivateKey, other []byte) ([]byte, error) {
+	defer clear(kem)
 	pub, err := own.Curve().NewPublicKey(other)
 	if err != nil {
 		return nil, errShare
@@ -134,7 +137,8 @@ func appendECDH(secret []byte, own *ecdh.PrivateKey, other []byte) ([]byte, erro
 	if err != nil {
 		return nil, errShare
 	}
-	return append(secret, s...), nil
+	defer clear(s)
+	return append(append(make([]byte, 0, len(kem)+len(s)), kem...), s...), nil
 }
 
 var errShare = wire.Errorf(wire.CodeAuthenticationFailed, "a key share that is no valid key of its group")
