@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -95,6 +96,21 @@ func TestDelegateSealsForItsCard(t *testing.T) {
 		if v.Verify(s, wire.PurposeHead, []byte("statement"), late) == nil {
 			t.Error("sealed after its end")
 		}
+	}
+}
+
+// An erased key signs nothing more, and none shows itself to whoever prints it.
+func TestDelegateErased(t *testing.T) {
+	d := newDelegate(t, testNow.Add(time.Hour))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, d); got != "delegated key" {
+			t.Errorf("%s shows %q", verb, got)
+		}
+	}
+	d.Erase()
+	d.Erase()
+	if _, err := d.SealRoot(t.Context(), wire.SealInput{}); !errors.Is(err, cardauth.ErrClosed) {
+		t.Errorf("sealed: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -132,9 +133,6 @@ func TestReturnRefused(t *testing.T) {
 		before func(t *testing.T, w *world, s *peer.Session, cfg *peer.Config, addr net.Addr)
 		number wire.Code
 	}{
-		{"after a bye", graceful, func(t *testing.T, _ *world, s *peer.Session, _ *peer.Config, _ net.Addr) {
-			must(t, s.Close(t.Context()))
-		}, wire.CodeSigningRefused},
 		{"after the time for it", graceful, func(_ *testing.T, w *world, _ *peer.Session, _ *peer.Config, addr net.Addr) {
 			w.network.Cut(addr)
 			time.Sleep(grace + time.Minute)
@@ -183,6 +181,27 @@ func TestReturnRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who leaves has erased the delegated key, also where the connection was lost before.
+func TestLeavingErasesTheDelegatedKey(t *testing.T) {
+	simulated(t, graceful, func(t *testing.T, w *world) {
+		for _, lost := range []bool{false, true} {
+			cfg, _ := w.delegating("alice")
+			s, addr := w.loginAt(cfg)
+			cfg.Standing = s.Standing()
+			if lost {
+				w.network.Cut(addr)
+				gone()
+				_ = s.Close(t.Context())
+			} else {
+				must(t, s.Close(t.Context()))
+			}
+			if _, err := peer.Login(t.Context(), cfg); !errors.Is(err, cardauth.ErrClosed) {
+				t.Errorf("logged in with an erased key: %v", err)
+			}
+		}
+	})
 }
 
 // A relay that was restarted remembers nobody: the delegation is refused, the card is let in.

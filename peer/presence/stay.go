@@ -13,6 +13,7 @@ import (
 // run keeps a session there until the person leaves, or something happens that trying again cannot heal.
 func (p *Presence) run(s *peer.Session) {
 	defer close(p.over)
+	defer p.forget()
 	defer p.running.Wait()
 	defer func() {
 		p.mu.Lock() // leaveFor starts nothing once this is done
@@ -189,11 +190,17 @@ func (p *Presence) login() (*peer.Session, error) {
 			return s, err
 		}
 	}
-	p.mu.Lock()
-	p.standing = nil
-	p.mu.Unlock()
+	p.forget()
 	cfg.Standing = nil
 	return peer.Login(ctx, cfg)
+}
+
+// forget erases what the card delegated to: nobody comes back with it.
+func (p *Presence) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.standing.Erase()
+	p.standing = nil
 }
 
 // sleep waits in vain, unless the person leaves.

@@ -15,8 +15,7 @@ func (c *Channel) Format(f fmt.State, _ rune) { hide(f, "channel") }
 
 func (l *HopLane) Format(f fmt.State, _ rune)         { hide(f, "hop lane") }
 func (l ConversationLane) Format(f fmt.State, _ rune) { hide(f, "conversation lane") }
-func (i Initiator) Format(f fmt.State, _ rune)        { hide(f, "initiator") }
-func (r Responder) Format(f fmt.State, _ rune)        { hide(f, "responder") }
+func (c core) Format(f fmt.State, _ rune)             { hide(f, "handshake") } // and whatever it is a part of
 func (s Sealed) Format(f fmt.State, _ rune)           { hide(f, "sealed envelope") }
 func (e epoch) Format(f fmt.State, _ rune)            { hide(f, "epoch") }
 func (r ratchet) Format(f fmt.State, _ rune)          { hide(f, "ratchet") }
