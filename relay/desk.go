@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sinete/cardauth"
+	"sinete/cardauth/seal"
 	"sinete/wire"
 )
 
@@ -53,12 +54,16 @@ func newDesk(certificate tls.Certificate, log *slog.Logger) (*desk, error) {
 		return nil, errors.New("relay: the certificate's key cannot sign")
 	}
 	d := &desk{tls: key}
-	digest := make([]byte, crypto.SHA256.Size())
-	rand.Read(digest)
-	var opts crypto.SignerOpts = crypto.SHA256
-	if _, ok := key.Public().(*rsa.PublicKey); ok {
-		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	scheme := wire.SchemeRSAPSS // TLS 1.3 has no other for RSA
+	if _, ok := key.Public().(*rsa.PublicKey); !ok {
+		var err error
+		if scheme, err = seal.DefaultScheme(key.Public()); err != nil {
+			return nil, fmt.Errorf("relay: %w", err)
+		}
 	}
+	opts := seal.SignOptions(scheme)
+	digest := make([]byte, opts.HashFunc().Size())
+	rand.Read(digest)
 	if _, err := (deskSigner{d}).Sign(rand.Reader, digest, opts); err != nil {
 		return nil, fmt.Errorf("relay: the key does not sign: %w", err)
 	}

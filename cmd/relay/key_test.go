@@ -59,7 +59,8 @@ func pinFile(t *testing.T, pin string) string {
 }
 
 func TestKeyInAnHSM(t *testing.T) {
-	for name, r := range map[string]pkcs11card.StoreRequest{"P-256": {Curve: elliptic.P256()}, "RSA": {RSABits: 2048}} {
+	for name, r := range map[string]pkcs11card.StoreRequest{"P-256": {Curve: elliptic.P256()}, "P-384": {Curve: elliptic.P384()},
+		"RSA": {RSABits: 2048}} {
 		t.Run(name, func(t *testing.T) {
 			dir, uri, w := hsm(t, r)
 			key := uri + pinFile(t, hsmPIN)
