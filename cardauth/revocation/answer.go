@@ -43,6 +43,9 @@ func (a *answer) holds(now time.Time) bool { return !now.After(a.next.Add(skew))
 // lasting reports whether nothing that comes later can change the answer.
 func (a *answer) lasting() bool { return a.status == revoked }
 
+// passing reports whether it can change at any moment: a suspension can end, and an authority learn of a new card.
+func (a *answer) passing() bool { return a.status == suspended || a.status == unknown }
+
 // refusal is what the answer means for whoever shows the certificate.
 func (a *answer) refusal(s subject) error {
 	switch a.status {
@@ -60,7 +63,7 @@ func (a *answer) refusal(s subject) error {
 func refuse(s subject, n wire.Code, reason string, err error) error {
 	what := "the certificate"
 	if s.cert.IsCA {
-		what = "the authority " + s.cert.Subject.CommonName
+		what = "the authority " + cardauth.DisplayName(s.cert)
 	}
 	return &cardauth.CertificateError{Number: n, Subject: cardauth.DisplayName(s.cert), Reason: what + ": " + reason, Err: err}
 }

@@ -1,7 +1,9 @@
 package revocation
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -25,16 +27,17 @@ const (
 // there can replay what holds still, and forge nothing.
 type cache struct {
 	dir string
-	now func() time.Time
 
+	storing sync.Mutex // held while an answer goes to disk
+	reading sync.Mutex // held while a list comes from there
 	mu      sync.Mutex
 	answers map[[32]byte]*answer
 	lists   map[string]*list // by address
 	onDisk  int64            // bytes, or more
 }
 
-func newCache(dir string, now func() time.Time) (*cache, error) {
-	c := &cache{dir: dir, now: now, answers: map[[32]byte]*answer{}, lists: map[string]*list{}}
+func newCache(dir string) (*cache, error) {
+	c := &cache{dir: dir, answers: map[[32]byte]*answer{}, lists: map[string]*list{}}
 	if dir == "" {
 		return c, nil
 	}
@@ -45,7 +48,7 @@ func newCache(dir string, now func() time.Time) (*cache, error) {
 	return c, nil
 }
 
-// answer is the newest that is known about a certificate, whether it holds or not; nil where nothing is.
+// answer is what counts of all that is known about a certificate, whether it holds or not; nil where nothing is.
 func (c *cache) answer(s subject, now time.Time) *answer {
 	id := s.id()
 	c.mu.Lock()
@@ -55,13 +58,13 @@ func (c *cache) answer(s subject, now time.Time) *answer {
 		return a
 	}
 	if a = c.read(s, now); a != nil {
-		c.keep(id, a)
+		a = c.keep(id, a)
 	}
 	return a
 }
 
-// read looks on disk: for a response, else for a list.
-func (c *cache) read(s subject, now time.Time) *answer {
+// read looks on disk, for a response and for lists.
+func (c *cache) read(s subject, now time.Time) (counts *answer) {
 	if c.dir == "" {
 		return nil
 	}
@@ -69,72 +72,102 @@ func (c *cache) read(s subject, now time.Time) *answer {
 		// At its own time: what has ended still says what was the last that was known.
 		if a, err := parseOCSP(raw, s, fetched); err == nil && !fetched.After(now.Add(skew)) {
 			a.fetched, a.source = fetched, "the cache"
-			return a
+			counts = a
 		}
 	}
 	for _, address := range firstOf(s.cert.CRLDistributionPoints) {
-		fetched, raw, ok := c.load(listFile(address))
-		if !ok || fetched.After(now.Add(skew)) {
+		l := c.list(address, s.issuer, now)
+		if l == nil {
 			continue
 		}
-		if l, err := parseCRL(raw, s.issuer, fetched); err == nil {
-			l.fetched = fetched
-			if a, err := l.about(s, address); err == nil {
-				return a
+		if a, err := l.about(s, address); err == nil {
+			if len(s.cert.OCSPServer) > 0 {
+				a.fetched = time.Time{} // in place of a responder it is not fresh: that one is asked first
 			}
+			counts = newer(counts, a)
 		}
 	}
-	return nil
+	return counts
 }
 
 // put takes an answer and returns the one that counts, which can be an older one.
 func (c *cache) put(s subject, a *answer) *answer {
 	id := s.id()
-	c.mu.Lock()
-	old := c.answers[id]
-	c.mu.Unlock()
-	if a = newer(old, a); a == old {
-		return a
+	counts := c.keep(id, a)
+	if counts == a && a.raw != nil && c.dir != "" {
+		c.storing.Lock()
+		defer c.storing.Unlock()
+		c.mu.Lock()
+		still := c.answers[id] == a
+		c.mu.Unlock()
+		if still {
+			c.store(answerFile(id), a.fetched, a.raw)
+		}
 	}
-	c.keep(id, a)
-	if a.raw != nil && c.dir != "" {
-		c.store(answerFile(id), a.fetched, a.raw)
-	}
-	return a
+	return counts
 }
 
-func (c *cache) keep(id [32]byte, a *answer) {
+// keep remembers an answer where it counts more than what is known, and returns what does.
+func (c *cache) keep(id [32]byte, a *answer) *answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.answers) >= maxAnswers {
-		for old := range c.answers { // any one: what is needed comes again
-			delete(c.answers, old)
+	old := c.answers[id]
+	if old == nil && len(c.answers) >= maxAnswers {
+		for other := range c.answers { // any one: what is needed comes again
+			delete(c.answers, other)
 			break
 		}
 	}
-	c.answers[id] = a
+	c.answers[id] = newer(old, a)
+	return c.answers[id]
 }
 
-// list is one fetched a short while ago, which speaks of many certificates at once.
-func (c *cache) list(address string, within time.Duration) *list {
+// list is the last one of an issuer that came from an address, however long ago; nil where there is none.
+func (c *cache) list(address string, issuer *x509.Certificate, now time.Time) *list {
+	c.reading.Lock() // who comes together does not read it twice
+	defer c.reading.Unlock()
+	c.mu.Lock()
+	l := c.lists[address]
+	c.mu.Unlock()
+	if l == nil && c.dir != "" {
+		l = c.readList(address, issuer, now)
+	}
+	if l == nil || !bytes.Equal(l.issuer, keyOf(issuer)) {
+		return nil
+	}
+	return l
+}
+
+// readList reads a list from disk, once: what cannot be used is removed.
+func (c *cache) readList(address string, issuer *x509.Certificate, now time.Time) *list {
+	fetched, raw, ok := c.load(listFile(address))
+	if !ok || fetched.After(now.Add(skew)) {
+		return nil
+	}
+	l, err := parseCRL(raw, issuer, fetched)
+	if err != nil {
+		_ = os.Remove(filepath.Join(c.dir, listFile(address))) // or it is read again
+		return nil
+	}
+	l.fetched = fetched
+	c.keepList(address, l)
+	return l
+}
+
+func (c *cache) keepList(address string, l *list) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l := c.lists[address]; l != nil && c.now().Sub(l.fetched) < within {
-		return l
-	}
-	return nil
-}
-
-func (c *cache) putList(address string, l *list, raw []byte) {
-	c.mu.Lock()
-	if len(c.lists) >= maxLists {
+	if c.lists[address] == nil && len(c.lists) >= maxLists {
 		for old := range c.lists {
 			delete(c.lists, old)
 			break
 		}
 	}
 	c.lists[address] = l
-	c.mu.Unlock()
+}
+
+func (c *cache) putList(address string, l *list, raw []byte) {
+	c.keepList(address, l)
 	if c.dir != "" {
 		c.store(listFile(address), l.fetched, raw)
 	}

@@ -232,7 +232,7 @@ func TestDiskCache(t *testing.T) {
 
 func TestDiskCacheIsBounded(t *testing.T) {
 	dir := t.TempDir()
-	c, err := newCache(dir, time.Now)
+	c, err := newCache(dir)
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "not ours"), make([]byte, 100), 0o600))
 	for i := range 10 {
@@ -255,7 +255,7 @@ func TestDiskCacheIsBounded(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	c, err := newCache("", time.Now)
+	c, err := newCache("")
 	must(t, err)
 	for i := range maxAnswers + 100 {
 		c.keep([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, &answer{})

@@ -11,7 +11,10 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-var oidIssuingDistributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
+var (
+	oidDeltaCRLIndicator        = asn1.ObjectIdentifier{2, 5, 29, 27}
+	oidIssuingDistributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
+)
 
 // list is a revocation list whose signature has been verified.
 type list struct {
@@ -31,7 +34,8 @@ type listed struct {
 // scope is the extension IssuingDistributionPoint: which certificates the list speaks of (RFC 5280 section 5.2.5).
 type scope struct {
 	Point struct {
-		Full []asn1.RawValue `asn1:"optional,tag:0"`
+		Full     []asn1.RawValue `asn1:"optional,tag:0"`
+		Relative asn1.RawValue   `asn1:"optional,tag:1"`
 	} `asn1:"optional,tag:0"`
 	Users      bool           `asn1:"optional,tag:1"`
 	CAs        bool           `asn1:"optional,tag:2"`
@@ -65,11 +69,13 @@ func parseCRL(raw []byte, issuer *x509.Certificate, now time.Time) (*list, error
 			if rest, err := asn1.Unmarshal(e.Value, &l.scope); err != nil || len(rest) > 0 {
 				return nil, bad("a list whose scope cannot be read")
 			}
-		case e.Critical: // a delta list among others: it says only what changed
+		case e.Id.Equal(oidDeltaCRLIndicator): // it says only what changed
+			return nil, bad("a list that does not tell all")
+		case e.Critical:
 			return nil, bad("a list with an unknown critical extension")
 		}
 	}
-	if l.scope.Indirect || l.scope.Attributes || l.scope.Some.BitLength > 0 {
+	if l.scope.Point.Relative.FullBytes != nil || l.scope.Indirect || l.scope.Attributes || l.scope.Some.BitLength > 0 {
 		return nil, bad("a list that does not tell all")
 	}
 	for _, e := range r.RevokedCertificateEntries {

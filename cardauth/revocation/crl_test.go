@@ -61,6 +61,19 @@ func TestRevocationLists(t *testing.T) {
 	delta := func(l *x509.RevocationList) {
 		l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, 1}}}
 	}
+	quietly := func(l *x509.RevocationList) { delta(l); l.ExtraExtensions[0].Critical = false }
+	relative := func(l *x509.RevocationList) { // distributionPoint [0] { nameRelativeToCRLIssuer [1] { CN=1 } }
+		name, err := asn1.Marshal(pkix.AttributeTypeAndValue{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "1"})
+		must(t, err)
+		wrapped := func(tag int, b []byte) []byte {
+			der, err := asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: tag, IsCompound: true, Bytes: b})
+			must(t, err)
+			return der
+		}
+		der, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: wrapped(0, wrapped(1, name))})
+		must(t, err)
+		l.ExtraExtensions = []pkix.Extension{{Id: oidIssuingDistributionPoint, Critical: true, Value: der}}
+	}
 	for name, c := range map[string]struct {
 		list []byte
 		want wire.Code
@@ -75,6 +88,8 @@ func TestRevocationLists(t *testing.T) {
 		"of the future":          {r.crl(t, func(l *x509.RevocationList) { l.ThisUpdate = time.Now().Add(10 * time.Minute) }), isUnknown},
 		"of another authority":   {other.crl(t, nil), isUnknown},
 		"delta":                  {r.crl(t, delta), isUnknown},
+		"delta, not critical":    {r.crl(t, quietly), isUnknown},
+		"of a point by its name": {r.crl(t, relative), isUnknown},
 		"for people":             {r.crl(t, pointing(t, "", true, false, false)), 0},
 		"for authorities":        {r.crl(t, pointing(t, "", false, true, false)), isUnknown},
 		"indirect":               {r.crl(t, pointing(t, "", false, false, true)), isUnknown},

@@ -115,7 +115,11 @@ func (k *Checker) get(ctx context.Context, address string, body []byte, kind str
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && k.cfg.Date != nil {
 		k.cfg.Date(address, date)
 	}
-	if response.StatusCode != http.StatusOK {
+	switch c := response.StatusCode; {
+	case c == http.StatusOK:
+	case c >= 400 && c < 500 && c != http.StatusTooManyRequests: // it finds fault with this question, not with itself
+		return nil, bad("HTTP status %d", c)
+	default:
 		return nil, &transportError{fmt.Errorf("HTTP status %d", response.StatusCode)}
 	}
 	if got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != "" && got != kind {
@@ -157,8 +161,8 @@ func (k *Checker) askOCSP(ctx context.Context, s subject, address string) (*answ
 	return a, nil
 }
 
-// askCRL fetches one list, for all its certificates.
-func (k *Checker) askCRL(ctx context.Context, s subject, address string) (*list, error) {
+// askCRL fetches one list, for all its certificates. known, or nil, is the last one from there.
+func (k *Checker) askCRL(ctx context.Context, s subject, address string, known *list) (*list, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
 	raw, err := k.get(ctx, address, nil, "", maxList)
@@ -169,7 +173,13 @@ func (k *Checker) askCRL(ctx context.Context, s subject, address string) (*list,
 	if err != nil {
 		return nil, err
 	}
-	l.fetched = k.now()
+	if l.fetched = k.now(); known != nil && known.this.After(l.this) && !known.next.Before(l.fetched) {
+		// Somebody on the way, or a mirror that is behind, shows one from before.
+		again := *known
+		again.fetched = l.fetched
+		k.cache.keepList(address, &again)
+		return &again, nil
+	}
 	k.cache.putList(address, l, raw)
 	return l, nil
 }

@@ -63,8 +63,8 @@ type Checker struct {
 
 	mu      sync.Mutex
 	flights map[[32]byte]*flight
-	lists   map[string]*sync.Mutex // by address: one fetch at a time
-	failed  map[string]failure     // by address, or address and certificate
+	lists   map[string]chan struct{} // by address: held by the one who fetches
+	failed  map[place]failure
 }
 
 var _ cardauth.Revocation = (*Checker)(nil)
@@ -80,12 +80,12 @@ func New(cfg Config) (*Checker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	cache, err := newCache(cfg.Dir, cfg.Now)
+	cache, err := newCache(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	k := &Checker{cfg: cfg, client: newClient(cfg.Allowed), cache: cache, slots: make(chan struct{}, fetches),
-		flights: map[[32]byte]*flight{}, lists: map[string]*sync.Mutex{}, failed: map[string]failure{}}
+		flights: map[[32]byte]*flight{}, lists: map[string]chan struct{}{}, failed: map[place]failure{}}
 	if cfg.Transport != nil {
 		k.client.Transport = cfg.Transport
 	}
@@ -98,6 +98,9 @@ func (k *Checker) now() time.Time { return k.cfg.Now() }
 func (k *Checker) Judge(c cardauth.Claim) error {
 	for i, s := range subjects(c.Chain) {
 		known := k.cache.answer(s, c.Now)
+		if known != nil && known.passing() && !k.fetchedLately(known, retryAfter) {
+			known = nil // whoever settles asks again
+		}
 		if len(c.Staples[i]) == 0 {
 			if known != nil && (known.lasting() || known.status == suspended && known.holds(c.Now)) {
 				return known.refusal(s)
@@ -153,10 +156,10 @@ func (k *Checker) settle(ctx context.Context, s subject, staple []byte, now time
 	if within == 0 {
 		within = k.cfg.Fresh
 	}
-	if last != nil && last.status != good && last.status != revoked {
-		within = min(within, retryAfter) // a suspension can end any moment, and an authority learn of a new card
+	if last != nil && last.passing() {
+		within = min(within, retryAfter)
 	}
-	if last != nil && last.holds(now) && k.now().Sub(last.fetched) < within {
+	if last != nil && last.holds(now) && k.fetchedLately(last, within) {
 		return last.refusal(s)
 	}
 	fresh, err := k.fetch(ctx, s, within)
@@ -182,7 +185,7 @@ func (k *Checker) Staples(ctx context.Context, chain []*x509.Certificate) [][]by
 		asking.Go(func() {
 			now := k.now()
 			a := k.cache.answer(s, now)
-			if a == nil || a.raw == nil || now.After(a.this.Add(min(stapleLife, a.next.Sub(a.this))/2)) {
+			if a == nil || a.raw == nil || a.passing() && !k.fetchedLately(a, retryAfter) || now.After(a.this.Add(min(stapleLife, a.next.Sub(a.this))/2)) {
 				if fresh, err := k.fetch(ctx, s, stapleLife/2); err == nil {
 					a = fresh
 				}
@@ -217,15 +220,23 @@ func parseStaple(raw []byte, s subject, now time.Time) (*answer, error) {
 	return a, nil
 }
 
-// newer is the answer that counts: one that lasts, else the one that holds from later on.
+// newer is the answer that counts: revoked is for good, whatever else was said and when; else the one that holds from later on.
 func newer(a, b *answer) *answer {
 	switch {
 	case a == nil:
 		return b
-	case a.lasting() || a.this.After(b.this):
+	case a.lasting():
+		return a
+	case b.lasting():
+		return b
+	case a.this.After(b.this):
 		return a
 	}
 	return b
+}
+
+func (k *Checker) fetchedLately(a *answer, within time.Duration) bool {
+	return k.now().Sub(a.fetched) < within
 }
 
 // subjects are the certificates below the anchor, each with its issuer.
@@ -294,7 +305,9 @@ func (k *Checker) ask(s subject, within time.Duration) (*answer, error) {
 		}
 		a, err := ask()
 		if err != nil {
-			k.remember(address, s, err)
+			if k.failedLately(address, s) == nil {
+				k.remember(address, s.id(), err)
+			}
 			tried = append(tried, Attempt{address, err})
 			return nil
 		}
@@ -325,27 +338,35 @@ func (k *Checker) list(ctx context.Context, s subject, address string, within ti
 	k.mu.Lock()
 	turn := k.lists[address]
 	if turn == nil {
-		turn = new(sync.Mutex)
+		turn = make(chan struct{}, 1)
 		k.lists[address] = turn
 	}
 	k.mu.Unlock()
-	turn.Lock()
-	defer turn.Unlock()
-	if l := k.cache.list(address, within); l != nil {
-		return l, nil
+	turn <- struct{}{}
+	defer func() { <-turn }()
+	known := k.cache.list(address, s.issuer, k.now())
+	if known != nil && k.now().Sub(known.fetched) < within {
+		return known, nil
 	}
-	return k.askCRL(ctx, s, address)
+	if err := k.failedLately(address, s); err != nil { // for whoever had the turn before
+		return nil, &recentError{err}
+	}
+	l, err := k.askCRL(ctx, s, address, known)
+	if err != nil {
+		k.remember(address, [32]byte(keyOf(s.issuer)), err)
+	}
+	return l, err
 }
 
 func firstOf(addresses []string) []string { return addresses[:min(len(addresses), maxAddresses)] }
 
-// remember keeps an address from being asked again at once: for everything where it cannot be reached, else for this certificate.
-func (k *Checker) remember(address string, s subject, err error) {
+// remember keeps an address from being asked again at once: for everything where it cannot be reached, else about that certificate, or that
+// issuer's list.
+func (k *Checker) remember(address string, about [32]byte, err error) {
 	k.cfg.Logger.Warn("no status of a certificate", "address", address, "err", err)
-	id := s.id()
-	key := address + "\x00" + string(id[:])
+	key := place{address, about}
 	if t := (*transportError)(nil); errors.As(err, &t) {
-		key = address
+		key.about = everything
 	}
 	now := k.now()
 	k.mu.Lock()
@@ -358,7 +379,15 @@ func (k *Checker) remember(address string, s subject, err error) {
 	k.failed[key] = failure{now.Add(retryAfter), err}
 }
 
-// failure is of an address, and until when it is not asked.
+// place is an address, and what it was asked about: a certificate, an issuer's list, or everything.
+type place struct {
+	address string
+	about   [32]byte
+}
+
+var everything [32]byte
+
+// failure is of a place, and until when that is not asked.
 type failure struct {
 	until time.Time
 	err   error
@@ -366,12 +395,11 @@ type failure struct {
 
 // failedLately is why an address is not asked, or nil.
 func (k *Checker) failedLately(address string, s subject) error {
-	id := s.id()
 	now := k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, key := range []string{address, address + "\x00" + string(id[:])} {
-		if f := k.failed[key]; now.Before(f.until) {
+	for _, about := range [][32]byte{everything, s.id(), [32]byte(keyOf(s.issuer))} {
+		if f := k.failed[place{address, about}]; now.Before(f.until) {
 			return f.err
 		}
 	}
