@@ -103,6 +103,27 @@ func TestHandlesOfAnotherLife(t *testing.T) {
 	}
 }
 
+// A child that starts while its last user leaves does not stay behind.
+func TestStartedWhileTheLastUserLeaves(t *testing.T) {
+	m, err := Acquire(softhsm, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.Release()
+	if o := m.perform(0, slots, nil); o.err != nil {
+		t.Fatal(o.err)
+	}
+	p := m.current()
+	t.Cleanup(p.kill)
+	m.yield()
+	if m.current() != nil || !p.dead() {
+		t.Error("nobody is there to end it")
+	}
+}
+
 // A child that was killed while it had nothing to do is noticed.
 func TestKilledMeanwhile(t *testing.T) {
 	m := acquire(t, softhsm)

@@ -177,7 +177,7 @@ func (m *Module) Do(ctx context.Context, life Life, r *cryptoki.Request) (*crypt
 	go func() {
 		o := m.perform(life, r, left)
 		clear(r.PIN)
-		<-m.turn
+		m.yield()
 		done <- o
 	}()
 	select {
@@ -187,6 +187,17 @@ func (m *Module) Do(ctx context.Context, life Life, r *cryptoki.Request) (*crypt
 		close(left)
 		return nil, 0, ctx.Err()
 	}
+}
+
+// yield gives the turn back. Nobody else ends a child that was started while its last user left.
+func (m *Module) yield() {
+	registry.Lock()
+	orphan := m.users == 0
+	registry.Unlock()
+	if p := m.current(); orphan && p != nil {
+		m.drop(p)
+	}
+	<-m.turn
 }
 
 func (m *Module) take(ctx context.Context) error {
