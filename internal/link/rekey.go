@@ -60,6 +60,7 @@ type Rekeyer struct {
 	mu      sync.Mutex
 	busy    bool // a rekeying runs
 	theirs  bool // and the other side has switched in it
+	asked   bool // and has asked for the next one already
 	closed  bool
 	agreed  wire.RekeyLimits // in force from the next epoch on
 	timer   *time.Timer
@@ -70,11 +71,10 @@ type Rekeyer struct {
 
 // bounds are what the limits mean for one epoch.
 type bounds struct {
-	due, hard uint64 // envelopes
-	hardAt    time.Time
-	dueAfter  time.Duration
-	over      chan struct{} // closed when this side sends in the next epoch
-	told      bool          // that the channel has stopped
+	due, hard     uint64        // envelopes
+	dueAt, hardAt time.Time     // zero: never
+	over          chan struct{} // closed when this side sends in the next epoch
+	told          bool          // that the channel has stopped
 }
 
 // NewRekeyer makes one for a channel that has just been made. ctx ends with the channel; Close must follow.
@@ -92,10 +92,13 @@ func (k *Rekeyer) begin(l wire.RekeyLimits) {
 	b := &bounds{due: never, hard: never, over: make(chan struct{})}
 	if k.Limits != (wire.RekeyLimits{}) {
 		messages, seconds := max(1, min(l.Messages, never/2)), time.Duration(max(1, l.Seconds))*time.Second
-		b.due, b.hard, b.dueAfter, b.hardAt = messages, 2*messages, seconds, time.Now().Add(2*seconds)
-	}
-	if k.channel.Role == wire.RoleResponder { // asks where nothing has happened
-		b.due, b.dueAfter = b.due+b.due/4, b.dueAfter+b.dueAfter/4
+		hard := 2 * messages
+		patience := seconds
+		if k.channel.Role == wire.RoleResponder { // asks where nothing has happened
+			messages, patience = messages+messages/4, seconds+seconds/4
+		}
+		now := time.Now()
+		b.due, b.dueAt, b.hard, b.hardAt = messages, now.Add(patience), hard, now.Add(2*seconds)
 	}
 	if before := k.bounds.Swap(b); before != nil {
 		close(before.over)
@@ -104,8 +107,8 @@ func (k *Rekeyer) begin(l wire.RekeyLimits) {
 		k.timer.Stop()
 		k.timer = nil
 	}
-	if !b.hardAt.IsZero() && !k.closed {
-		k.timer = time.AfterFunc(b.dueAfter, func() { k.late(b) })
+	if !b.dueAt.IsZero() && !k.closed {
+		k.timer = time.AfterFunc(time.Until(b.dueAt), func() { k.late(b) })
 	}
 }
 
@@ -126,9 +129,10 @@ func (k *Rekeyer) late(b *bounds) {
 	k.stops(b)
 }
 
-// Note looks whether the epoch has had enough envelopes. It is called behind each flight.
+// Note looks whether the epoch has had enough. It is called behind each flight, and behind each rekeying: what was due meanwhile is still.
 func (k *Rekeyer) Note() {
-	if k.channel.Envelopes() >= k.bounds.Load().due {
+	b := k.bounds.Load()
+	if k.channel.Envelopes() >= b.due || !b.dueAt.IsZero() && !time.Now().Before(b.dueAt) {
 		k.Now()
 	}
 }
@@ -234,6 +238,7 @@ func (k *Rekeyer) Frame(f wire.Frame) error {
 		if !k.busy && !k.closed {
 			k.run(k.initiate)
 		}
+		k.asked = k.theirs // it came right behind switched, and the rekeying's goroutine is not through yet
 		return nil
 	case f.Type == wire.FrameSwitched:
 		if err := k.channel.Switched(f.Body); err != nil {
@@ -319,9 +324,13 @@ func (k *Rekeyer) initiate() error {
 		return err
 	}
 	k.mu.Lock()
-	k.busy = false
+	asked := k.asked
+	k.busy, k.asked = false, false
 	k.mu.Unlock()
 	k.changed()
+	if asked {
+		k.Now()
+	}
 	k.Note()
 	return nil
 }
@@ -364,6 +373,7 @@ func (k *Rekeyer) respond() error {
 		k.mu.Unlock()
 		k.changed()
 		if !again {
+			k.Note()
 			return nil
 		}
 	}

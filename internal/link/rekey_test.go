@@ -261,3 +261,73 @@ func changed(f wire.Frame, k wire.Kind) wire.Frame {
 	h.Kind = k
 	return wire.Frame{Type: f.Type, Body: h.Append(nil)}
 }
+
+// A relay that asks for the next rekeying in the same breath in which it ends one is not forgotten.
+func TestAskedRightBehindSwitched(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		e, client := againstRekeying(t, wire.RekeyLimits{Messages: 1 << 20, Seconds: 900})
+		client.link.Rekey()
+		e.rekeys()
+		e.send(e.turns(), e.please())
+		e.rekeys()
+		e.send(e.turns())
+		wantEpoch(t, 2, client)
+	})
+}
+
+// A rekeying that was due while the one before was not done yet is begun then, though nothing is sent.
+func TestDueMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		e, client := againstRekeying(t, wire.RekeyLimits{Messages: 1 << 20, Seconds: 10})
+		client.link.Rekey()
+		e.rekeys()
+		switched := e.turns()
+		time.Sleep(15 * time.Second) // virtual
+		e.send(switched)
+		e.rekeys()
+		e.send(e.turns())
+		wantEpoch(t, 2, client)
+	})
+}
+
+// againstRekeying is an honest peer, and a relay that rekeys when the test says so.
+func againstRekeying(t *testing.T, limits wire.RekeyLimits) (*evil, *side) {
+	t.Helper()
+	c, s := ends(t)
+	who := rekeys(c, limits, nil)
+	who.Known = who.Other
+	late := time.AfterFunc(10*time.Minute, func() { s.conn.Close(wire.CodeTimeout) }) // virtual
+	t.Cleanup(func() { late.Stop() })
+	return &evil{t: t, end: s, lane: s.channel.Hop(0), other: who.Acquaintance}, c.run(t, s, func(cfg *Config) { cfg.Rekeys = rekeys(s, limits, nil) })
+}
+
+// rekeys answers a rekeying up to the peer's switched.
+func (e *evil) rekeys() {
+	e.t.Helper()
+	_, _, err := Respond(e.t.Context(), OnStream{e.end.control}, Response{Acquaintance: e.other,
+		Config:  e.channel.Rekeying(wire.Credentials{Chain: [][]byte{{1}}}, wire.RekeyLimits{Messages: 1 << 20, Seconds: 900}),
+		Context: func(*wire.Hello) (string, error) { return "", nil },
+		Admit: func(_ context.Context, _ *Other, h *wire.Hello) ([]byte, error) {
+			return wire.AppendConversationParameters(nil, h.Limits), nil
+		},
+		Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
+			return SealHandshake(ctx, e.sealer, wire.PurposeResponder, th3)
+		}})
+	must(e.t, err)
+	f, err := e.end.control.ReadFrame()
+	must(e.t, err)
+	must(e.t, e.channel.Switched(f.Body))
+}
+
+// turns is the relay's switched.
+func (e *evil) turns() wire.Frame {
+	body, err := e.channel.Switch()
+	must(e.t, err)
+	return wire.Frame{Type: wire.FrameSwitched, Body: body}
+}
+
+func (e *evil) please() wire.Frame {
+	body, err := e.channel.Please()
+	must(e.t, err)
+	return wire.Frame{Type: wire.FrameRekeyPlease, Body: body}
+}

@@ -209,7 +209,8 @@ func against(t *testing.T, honest wire.Role, edit func(*Config)) (*evil, *side) 
 type evil struct {
 	t *testing.T
 	*end
-	lane *channel.HopLane
+	lane  *channel.HopLane
+	other Acquaintance // in rekeyings
 }
 
 func (e *evil) send(frames ...wire.Frame) { e.on(e.end.control, frames...) }
