@@ -29,13 +29,14 @@ type dweller struct {
 	events    []peer.Event
 	opened    []*peer.Conversation
 	messages  []*peer.Message
-	confirmed map[string]uint64 // number after the last that somebody has, by their name
+	heard     map[string][]*peer.Message // the same by their author's name
+	confirmed map[string]uint64          // number after the last that somebody has, by their name
 	following sync.WaitGroup
 }
 
 func (w *world) dwell(t *testing.T, cfg presence.Config) *dweller {
 	t.Helper()
-	d := &dweller{t: t, w: w, confirmed: map[string]uint64{}}
+	d := &dweller{t: t, w: w, heard: map[string][]*peer.Message{}, confirmed: map[string]uint64{}}
 	cfg.Socket = d.socket
 	p, err := presence.Begin(t.Context(), cfg)
 	must(t, err)
@@ -109,6 +110,7 @@ func (d *dweller) converse(c *peer.Conversation) {
 		switch e := e.(type) {
 		case *peer.Message:
 			d.messages = append(d.messages, e)
+			d.heard[c.Person.Name] = append(d.heard[c.Person.Name], e)
 		case *peer.Receipt:
 			if e.Stage == peer.StagePeer {
 				d.confirmed[c.Person.Name] = max(d.confirmed[c.Person.Name], e.Number+1)
