@@ -20,6 +20,7 @@ type wanted struct {
 	opened       time.Time
 	faults       int           // in a row
 	asking       *peer.Session // in which somebody is at it
+	again        bool          // and it was to be made again meanwhile
 }
 
 // want returns what is known of a conversation that should be there. mu is held.
@@ -103,20 +104,27 @@ func (p *Presence) rebuildAll(s *peer.Session) {
 // rebuild makes a conversation again, beside everything else. mu is held.
 func (p *Presence) rebuild(s *peer.Session, w *wanted) {
 	if w.asking == s {
+		w.again = true
 		return
 	}
-	w.asking = s
-	p.running.Go(func() {
-		number := p.ask(s, w)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if w.asking == s {
-			w.asking = nil
-		}
-		if number != wire.CodeBye {
-			p.giveUp(w, number)
-		}
-	})
+	w.asking, w.again = s, false
+	p.running.Go(func() { p.asked(s, w, p.ask(s, w)) })
+}
+
+// asked takes the outcome of ask. What it made may have broken already, while it was still at it.
+func (p *Presence) asked(s *peer.Session, w *wanted, number wire.Code) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mine := w.asking == s
+	if mine {
+		w.asking = nil
+	}
+	switch {
+	case number != wire.CodeBye:
+		p.giveUp(w, number)
+	case mine && w.again && !p.away && p.ctx.Err() == nil:
+		p.rebuild(s, w)
+	}
 }
 
 // ask asks for a conversation until it is there, or not wanted any more, or the session has ended (all CodeBye), or it is in vain (why).
