@@ -128,3 +128,28 @@ func TestRekeyWithSlowCard(t *testing.T) {
 		both(t, a, b, "after")
 	})
 }
+
+// Conversations end while the hops of both take new keys, over a network that loses much, so that what says one overtakes what says the
+// other: the sessions do not mind.
+func TestRekeyWhileConversationsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := transporttest.New(t, transporttest.Options{Latency: 5 * time.Millisecond, Seed: 1})
+		w := newWorld(t, network, nil)
+		alice, rui := w.login(w.card("alice")), w.login(w.card("rui"))
+		for n := range 40 {
+			a, b := connect(t, alice, rui)
+			both(t, a, b, "text")
+			network.SetLoss(0.2)
+			alice.Rekey()
+			rui.Rekey()
+			time.Sleep(time.Duration(n) * time.Millisecond) // virtual: somewhere in the rekeying
+			_ = a.Disconnect(t.Context())
+			<-b.Ended()
+			network.SetLoss(0)
+			time.Sleep(5 * time.Second)
+			if !alice.Alive() || !rui.Alive() {
+				t.Fatalf("after %d conversations: %v, %v", n, alice.Alive(), rui.Alive())
+			}
+		}
+	})
+}
