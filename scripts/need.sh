@@ -19,6 +19,7 @@ need opensc opensc-tool "the tests of cards in readers fail"
 need openssl openssl "the tests against stock OpenSSL fail"
 need python3 python3 "the second decoder of the protocol's vectors does not run and its tests fail"
 need spass SPASS "make formal fails"
+need maude maude "make formal fails"
 need gcc "${CC:-gcc}" "the race detector, PKCS#11 cards and the module that misbehaves in their tests do not build"
 
 if [ ${#missing[@]} -eq 0 ]; then

@@ -6,12 +6,22 @@ import (
 	"strings"
 )
 
-// A Question is one run of the prover: is the goal of a case derivable, which is an attack, or its twin, which is an honest run?
+// A Question is one run of a prover: is the goal of a case derivable or reachable, which is an attack, or its twin, which is an honest run?
 type Question struct {
 	Name      string
-	Clauses   string // TPTP
+	Prover    Prover
+	Text      string // clauses of TPTP, or modules and a search of Maude
 	Derivable bool   // what is expected
 }
+
+// A Prover is the program that answers a question.
+type Prover int
+
+// SPASS derives for any number of sessions; Maude looks at every state that a few of them can reach.
+const (
+	SPASS Prover = iota
+	Maude
+)
 
 // Questions returns all that the prover is to be asked: each case and its twin; of each mutant the cases that it breaks or, where it
 // breaks nothing, all. With everything, those as well which a mutant that breaks something is not said to break.
@@ -46,6 +56,9 @@ func (m *Model) Questions(everything bool) ([]Question, error) {
 }
 
 func (m *Model) ask(name string, s *setting, twin bool, mu *mutant) (Question, error) {
+	if m.machine != nil {
+		return m.searched(name, s, twin, mu)
+	}
 	changes := []change{s.change}
 	if mu != nil {
 		changes = append(changes, mu.change)
@@ -64,7 +77,23 @@ func (m *Model) ask(name string, s *setting, twin bool, mu *mutant) (Question, e
 	if err != nil {
 		return Question{}, fmt.Errorf("%s: %s: %w", m.Name, name, err)
 	}
-	return Question{Name: name, Clauses: clauses, Derivable: twin}, nil
+	return Question{Name: name, Text: clauses, Derivable: twin}, nil
+}
+
+// searched is ask for a machine. The twin begins where the goal does.
+func (m *Model) searched(name string, s *setting, twin bool, mu *mutant) (Question, error) {
+	drops, goal := s.change.drops, s.goal
+	if twin {
+		goal = s.twin
+	}
+	if mu != nil {
+		drops = slices.Concat(drops, mu.change.drops)
+	}
+	text, err := m.machine.search(s.runs, drops, *goal)
+	if err != nil {
+		return Question{}, fmt.Errorf("%s: %s: %w", m.Name, name, err)
+	}
+	return Question{Name: name, Prover: Maude, Text: text, Derivable: twin}, nil
 }
 
 // restrict puts a case's own runs in the place of the model's, for each role that the case has runs of.

@@ -1,5 +1,5 @@
-// Package formal reads the symbolic model of the handshakes in docs/formal, writes it as clauses for the prover SPASS, and
-// says what came out. docs/formal/README.md tells how to read the model.
+// Package formal reads the symbolic models in docs/formal and writes them as questions: as clauses for the prover SPASS, or as searches
+// for Maude. docs/formal/README.md tells how to read the models.
 package formal
 
 import (
@@ -20,6 +20,7 @@ type Model struct {
 	runs       []rule // the honest sessions; a case may have its own in their place
 	properties []*property
 	mutants    []*mutant
+	machine    *machine // of a model for Maude, in place of rules
 }
 
 // property is what must hold. Each of its cases is one question to the prover.
@@ -41,6 +42,10 @@ type change struct {
 	drops []string // DEFINITION.field or rule.check
 	defs  map[string]term
 	also  []rule
+}
+
+func (c change) leavesOutOnly() bool {
+	return len(c.defs)+len(c.also) == 0
 }
 
 // mutant is a weaker protocol, and the cases (PROPERTY.CASE) that it must break. Without any, why is the reason.
@@ -76,6 +81,13 @@ func Load(dir fs.FS, name string) (m *Model, err error) {
 			maps.Copy(m.defs, used.defs)
 			maps.Copy(m.predicates, used.predicates)
 			m.rules, m.runs = append(m.rules, used.rules...), append(m.runs, used.runs...)
+			continue
+		}
+		if r.accept("machine") {
+			if m.machine, err = loadMachine(dir, r.word()); err != nil {
+				return nil, err
+			}
+			r.want(".")
 			continue
 		}
 		s.read()
@@ -160,8 +172,11 @@ func (s *statements) read() {
 	s.want(".")
 }
 
-// check finds what reading cannot: a case without an end, a mutant that promises nothing or something unknown.
+// check finds what reading cannot: a case without an end, a mutant that promises nothing or something unknown, and what a machine has no use for.
 func (m *Model) check() error {
+	if m.machine != nil && len(m.rules)+len(m.runs)+len(m.defs)+len(m.predicates) > 0 {
+		return fmt.Errorf("%s: rules, runs of all cases, definitions and predicates are not for a machine", m.Name)
+	}
 	known := map[string]bool{}
 	for _, p := range m.properties {
 		for _, s := range p.cases {
@@ -169,9 +184,15 @@ func (m *Model) check() error {
 			if s.goal == nil || s.twin == nil {
 				return fmt.Errorf("%s: case %s of property %s lacks its goal or its twin", m.Name, s.name, p.name)
 			}
+			if m.machine != nil && !s.change.leavesOutOnly() {
+				return fmt.Errorf("%s: case %s of property %s: rules and definitions are not for a machine", m.Name, s.name, p.name)
+			}
 		}
 	}
 	for _, mu := range m.mutants {
+		if m.machine != nil && !mu.change.leavesOutOnly() {
+			return fmt.Errorf("%s: mutant %s: rules and definitions are not for a machine", m.Name, mu.name)
+		}
 		if len(mu.breaks) == 0 && mu.why == "" {
 			return fmt.Errorf("%s: mutant %s says neither what it breaks nor why it breaks nothing", m.Name, mu.name)
 		}

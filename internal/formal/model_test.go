@@ -69,12 +69,12 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("question %d is %q, derivable %v", i, q.Name, q.Derivable)
 		}
 		for _, c := range want.clauses {
-			if !strings.Contains(q.Clauses, c) {
-				t.Errorf("%s lacks %q:\n%s", q.Name, c, q.Clauses)
+			if !strings.Contains(q.Text, c) {
+				t.Errorf("%s lacks %q:\n%s", q.Name, c, q.Text)
 			}
 		}
-		if want.without != "" && strings.Contains(q.Clauses, want.without) {
-			t.Errorf("%s has %q:\n%s", q.Name, want.without, q.Clauses)
+		if want.without != "" && strings.Contains(q.Text, want.without) {
+			t.Errorf("%s has %q:\n%s", q.Name, want.without, q.Text)
 		}
 	}
 	if len(questions) != 4 {
@@ -128,8 +128,8 @@ func TestWithoutRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	questions, err := m.Questions(false)
-	if err != nil || strings.Contains(questions[1].Clauses, "run(a)") {
-		t.Errorf("%v: the twin has runs:\n%s", err, questions[1].Clauses)
+	if err != nil || strings.Contains(questions[1].Text, "run(a)") {
+		t.Errorf("%v: the twin has runs:\n%s", err, questions[1].Text)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestDocsFormal(t *testing.T) {
 		}
 		asked := map[string]string{}
 		for _, q := range questions {
-			asked[q.Name] = q.Clauses
+			asked[q.Name] = q.Text
 		}
 		for _, mu := range m.mutants {
 			for _, b := range mu.breaks {

@@ -10,20 +10,24 @@ import (
 
 // A Row is what docs/security.md says of one property.
 type Row struct {
-	Property, Text string
-	Broken         []string // the mutants that break it
+	Property, Text, Verdict string
+	Broken                  []string // the mutants that break it
 }
 
 // Cells are a row of the table, without the marks of its columns.
 func (r Row) Cells() []string {
-	return []string{r.Property, r.Text, "SPASS: no attack, sessions unlimited", strings.Join(r.Broken, ", ")}
+	return []string{r.Property, r.Text, r.Verdict, strings.Join(r.Broken, ", ")}
 }
 
 // Table returns a row for each property of a model.
 func (m *Model) Table() []Row {
+	verdict := "SPASS: no attack, sessions unlimited"
+	if m.machine != nil {
+		verdict = "Maude: no attack, few sessions"
+	}
 	var rows []Row
 	for _, p := range m.properties {
-		r := Row{Property: p.name, Text: p.text}
+		r := Row{Property: p.name, Text: p.text, Verdict: verdict}
 		for _, mu := range m.mutants {
 			if slices.ContainsFunc(mu.breaks, func(b string) bool { return strings.HasPrefix(b, p.name+".") }) {
 				r.Broken = append(r.Broken, mu.name)
@@ -51,7 +55,15 @@ func LoadAll(dir fs.FS) ([]*Model, error) {
 		}
 		all = append(all, m)
 	}
-	slices.SortStableFunc(all, func(a, b *Model) int { return a.uses - b.uses }) // what others use comes first
+	slices.SortStableFunc(all, func(a, b *Model) int { // what others use comes first, machines last
+		if (a.machine == nil) != (b.machine == nil) {
+			if a.machine == nil {
+				return -1
+			}
+			return 1
+		}
+		return a.uses - b.uses
+	})
 	return all, nil
 }
 

@@ -21,6 +21,7 @@ func main() {
 	limit := flag.Duration("time", 3*time.Minute, "for one question")
 	everything := flag.Bool("everything", false, "ask for each mutant whether it breaks what it is not said to break, too")
 	table := flag.Bool("table", false, "print the tables of docs/security.md and docs/formal/README.md, and ask nothing")
+	verbose := flag.Bool("v", false, "print each answer as it comes, with its time and the states that Maude looked at")
 	only := flag.String("only", "", "ask only what has this in its name")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "usage: prove [flags] FOLDER\n")
@@ -31,13 +32,21 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *parallel, *limit, *everything, *table, *only); err != nil {
+	p := provers{parallel: *parallel, limit: *limit, verbose: *verbose}
+	if err := p.run(flag.Arg(0), *everything, *table, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "prove:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, parallel int, limit time.Duration, everything, table bool, only string) error {
+// provers are how questions are asked: so many at once, each for so long at most.
+type provers struct {
+	parallel int
+	limit    time.Duration
+	verbose  bool
+}
+
+func (p provers) run(dir string, everything, table bool, only string) error {
 	models, err := formal.LoadAll(os.DirFS(dir))
 	if err != nil {
 		return err
@@ -59,15 +68,20 @@ func run(dir string, parallel int, limit time.Duration, everything, table bool, 
 			}
 		}
 		began := time.Now()
-		answers := answers(asked, parallel, limit)
-		bad := 0
+		answers := p.answers(asked)
+		bad, states := 0, 0
 		for i, q := range asked {
+			states += answers[i].states
 			if a := answers[i]; a.err != nil || a.derivable != q.Derivable {
 				bad++
 				fmt.Printf("%s: %s: %v, expected %v\n", m.Name, q.Name, a, answer{derivable: q.Derivable})
 			}
 		}
-		fmt.Printf("%-20s %4d questions, %d answered otherwise than expected, %.0f s\n", filepath.Base(m.Name), len(asked), bad, time.Since(began).Seconds())
+		fmt.Printf("%-20s %4d questions, %d answered otherwise than expected, %.0f s", filepath.Base(m.Name), len(asked), bad, time.Since(began).Seconds())
+		if states > 0 {
+			fmt.Printf(", %d states", states)
+		}
+		fmt.Println()
 		wrong += bad
 	}
 	if wrong > 0 {
@@ -79,6 +93,7 @@ func run(dir string, parallel int, limit time.Duration, everything, table bool, 
 // answer is what the prover says: whether the goal is derivable, or why it does not say.
 type answer struct {
 	derivable bool
+	states    int // that Maude looked at
 	err       error
 }
 
@@ -94,14 +109,18 @@ func (a answer) String() string {
 }
 
 // answers asks all questions, some at a time.
-func answers(questions []formal.Question, parallel int, limit time.Duration) []answer {
+func (p provers) answers(questions []formal.Question) []answer {
 	all := make([]answer, len(questions))
 	next := make(chan int)
-	var provers sync.WaitGroup
-	for range parallel {
-		provers.Go(func() {
+	var asking sync.WaitGroup
+	for range p.parallel {
+		asking.Go(func() {
 			for i := range next {
-				all[i] = ask(questions[i], limit)
+				began := time.Now()
+				all[i] = ask(questions[i], p.limit)
+				if p.verbose {
+					fmt.Printf("%s: %v, %d states, %.1f s\n", questions[i].Name, all[i], all[i].states, time.Since(began).Seconds())
+				}
 			}
 		})
 	}
@@ -109,27 +128,41 @@ func answers(questions []formal.Question, parallel int, limit time.Duration) []a
 		next <- i
 	}
 	close(next)
-	provers.Wait()
+	asking.Wait()
 	return all
 }
 
-// ask runs SPASS: "Completion found" when it has derived all that there is, and the goal was not among it; "Proof found" when it was.
+// ask runs a prover. SPASS: "Completion found" when it has derived all that there is, and the goal was not among it; "Proof found" when it was.
+// Maude: "No solution" when it has been in every state that can be reached. It goes on after a module that it does not understand, with a warning.
 func ask(q formal.Question, limit time.Duration) answer {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	c := exec.CommandContext(ctx, "SPASS", "-TPTP", "-Stdin", "-PGiven=0")
-	c.Stdin = strings.NewReader(q.Clauses)
+	c, no, yes := exec.CommandContext(ctx, "SPASS", "-TPTP", "-Stdin", "-PGiven=0"), "SPASS beiseite: Completion found.", "SPASS beiseite: Proof found."
+	if q.Prover == formal.Maude {
+		c, no, yes = exec.CommandContext(ctx, "maude", "-no-banner", "-no-wrap", "-batch"), "No solution.", "Solution 1 (state "
+	}
+	c.Stdin = strings.NewReader(q.Text)
 	out, err := c.CombinedOutput()
+	said := string(out)
 	switch {
 	case ctx.Err() != nil:
 		return answer{err: fmt.Errorf("no answer within %v", limit)}
 	case errors.Is(err, exec.ErrNotFound):
-		return answer{err: errors.New("SPASS is not installed (Debian package spass)")}
-	case strings.Contains(string(out), "SPASS beiseite: Completion found."):
-		return answer{}
-	case strings.Contains(string(out), "SPASS beiseite: Proof found."):
-		return answer{derivable: true}
+		return answer{err: fmt.Errorf("%w (Debian packages spass and maude)", err)}
+	case q.Prover == formal.Maude && strings.Contains(said, "Warning"):
+		return answer{err: fmt.Errorf("maude warns: %.500q", said)}
+	case strings.Contains(said, no):
+		return answer{states: states(said)}
+	case strings.Contains(said, yes):
+		return answer{derivable: true, states: states(said)}
 	default:
-		return answer{err: fmt.Errorf("SPASS says neither: %v: %.500q", err, out)}
+		return answer{err: fmt.Errorf("%s says neither: %v: %.500q", c.Path, err, said)}
 	}
+}
+
+// states finds how many states Maude says it has looked at.
+func states(said string) (n int) {
+	_, after, _ := strings.Cut(said, "\nstates: ")
+	fmt.Sscan(after, &n) // SPASS says nothing of states: 0
+	return n
 }
