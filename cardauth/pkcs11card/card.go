@@ -90,17 +90,19 @@ type Options struct {
 	Preferred [32]byte
 	// Idle is how long after its last signature a token stays logged in; zero: until the card is closed.
 	Idle time.Duration
-	// Notify is told what the person should know while a signature takes its time.
+	// Notify is told what the person should know while a signature takes its time, and by Watch. It may be called by several
+	// goroutines at once.
 	Notify func(card string, n Notice)
 }
 
-// Notice is what a person should know while the card is at work.
+// Notice is what a person should know of the card.
 type Notice string
 
 const (
 	NoticePad     Notice = "pad"     // the PIN is entered at the reader
 	NoticeDialog  Notice = "dialog"  // the card's own software asks for the PIN
 	NoticeWaiting Notice = "waiting" // the card takes its time
+	NoticeOther   Notice = "other"   // another card is in its place, and is asked for nothing
 )
 
 // KeyHash is the SHA-256 of a certificate's public key (SubjectPublicKeyInfo), which stays the same when labels and places change.

@@ -13,9 +13,10 @@ import (
 // binding turns the others' refusal into an event.
 const pollTime = 1500 * time.Millisecond
 
-// Watch looks every one and a half seconds, while nobody uses the module, whether the card is there.
+// Watch looks every one and a half seconds, while nobody uses the module, whether the card is there. Options.Notify is told once of
+// another card in its place.
 func (c *card) Watch(ctx context.Context, changed func(present bool)) {
-	for there := true; ; {
+	for there, other := true, false; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -26,23 +27,31 @@ func (c *card) Watch(ctx context.Context, changed func(present bool)) {
 		if c.Module.Busy() {
 			continue
 		}
-		if now, known := c.look(ctx, there); known && now != there {
+		now, stranger, known := c.look(ctx, there)
+		if !known {
+			continue
+		}
+		if now != there {
 			there = now
 			changed(there)
 		}
+		if stranger && !other {
+			c.notify(NoticeOther)
+		}
+		other = stranger
 	}
 }
 
-// look reports whether the card is there, and whether that could be seen.
-func (c *card) look(ctx context.Context, there bool) (now, known bool) {
+// look reports whether the card is there, whether another is in its place, and whether that could be seen.
+func (c *card) look(ctx context.Context, there bool) (now, stranger, known bool) {
 	select {
 	case c.Turn <- struct{}{}:
 		defer func() { <-c.Turn }()
 	default:
-		return false, false
+		return false, false, false
 	}
 	if c.Closed() {
-		return false, false
+		return false, false, false
 	}
 	var err error
 	if there {
@@ -50,10 +59,10 @@ func (c *card) look(ctx context.Context, there bool) (now, known bool) {
 	} else if err = c.Seek(ctx); err == nil {
 		err = c.same(ctx)
 	}
-	if _, absent := errors.AsType[*cardauth.AbsentError](err); absent {
-		return false, c.Drop(ctx) == nil // its session is gone with it
+	if absent, ok := errors.AsType[*cardauth.AbsentError](err); ok {
+		return false, absent.Other, c.Drop(ctx) == nil // its session is gone with it
 	}
-	return err == nil, err == nil
+	return err == nil, false, err == nil
 }
 
 // rest ends the session of a card that has not signed for a while, and with the program's last one on the token its login.

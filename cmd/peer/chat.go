@@ -68,7 +68,7 @@ func (c *chatCommand) run(p *program) int {
 	in := newInput(p.stdin)
 	defer p.hidden.end()
 	var talking atomic.Bool
-	p.accept = trusts(cfg.Policy)
+	p.accept, p.warn = trusts(cfg.Policy), func(e warningEvent) { screen.show(e) }
 	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking, in)); err != nil {
 		return fail(err)
 	}

@@ -105,6 +105,7 @@ type program struct {
 	openToken  func(ctx context.Context, uri string, prompt cardauth.Prompt, o pkcs11card.Options) (cardauth.Card, error)
 	listTokens func(modules []string) ([]pkcs11card.Token, error)
 	hidden     hidden                     // while a PIN is typed among commands
+	warn       func(e warningEvent)       // what happens to the card while they talk; nil: nobody is told
 	memory     string                     // file with the key of the card that was chosen last; empty: nothing is remembered
 	accept     func(chain [][]byte) error // whether a card's chain leads to a trusted authority; nil: any will do
 	// socket gives a socket and a relay's address.

@@ -74,9 +74,14 @@ func memoryFile() string {
 	return filepath.Join(home, "sinete", "card")
 }
 
-// cardNotice tells a person who sits there what the card is waiting for.
+// cardNotice tells a person who sits there what the card is waiting for, and everybody that another one is in its place.
 func (p *program) cardNotice(card string, n pkcs11card.Notice) {
-	if p.input {
+	switch {
+	case n == pkcs11card.NoticeOther:
+		if p.warn != nil {
+			p.warn(otherCard(card))
+		}
+	case p.input:
 		fmt.Fprintln(p.stderr, cardNotice(card, n))
 	}
 }

@@ -338,3 +338,20 @@ func TestReaderLines(t *testing.T) {
 		}
 	}
 }
+
+// Everybody is told of another card, at a terminal or not; what a card waits for is for who sits there.
+func TestCardNotices(t *testing.T) {
+	var errs strings.Builder
+	var warnings []warningEvent
+	p := &program{stderr: &errs, warn: func(e warningEvent) { warnings = append(warnings, e) }}
+	p.cardNotice("Ana's", pkcs11card.NoticePad)
+	p.cardNotice("Ana's", pkcs11card.NoticeOther)
+	if len(warnings) != 1 || warnings[0].Code != "card-other" || !strings.Contains(warnings[0].Text, "Ana's") || errs.Len() > 0 {
+		t.Errorf("%+v, %s", warnings, &errs)
+	}
+	p.input = true
+	p.cardNotice("Ana's", pkcs11card.NoticePad)
+	if len(warnings) != 1 || !strings.Contains(errs.String(), "Enter the PIN of Ana's") {
+		t.Errorf("%+v, %s", warnings, &errs)
+	}
+}

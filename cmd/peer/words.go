@@ -317,6 +317,11 @@ var whyChosen = map[string]string{
 	string(pkcs11card.WhyPurpose):    ": on this kind of card it is the one for authentication",
 }
 
+// otherCard is what is said of a card that nobody logged in with.
+func otherCard(card string) warningEvent {
+	return warningEvent{Code: "card-other", Text: fmt.Sprintf("another card is in the place of %q, and is asked for nothing. Put yours back.", card)}
+}
+
 // cardNotice is what a person is told while the card takes its time.
 func cardNotice(card string, n pkcs11card.Notice) string {
 	switch n {

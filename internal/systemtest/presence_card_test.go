@@ -152,6 +152,24 @@ func TestWaitForTheCard(t *testing.T) {
 	})
 }
 
+// A card that was away for a moment only, so that nobody says that it is back, has its seal all the same.
+func TestWaitForTheCardOfAMoment(t *testing.T) {
+	simulated(t, graceful, func(t *testing.T, w *world) {
+		cfg, card := w.home("alice")
+		cfg.Sign, cfg.OnRemoval = peer.SignCard, presence.Wait
+		alice, bob := w.dwell(t, cfg), w.dwell(t, w.plain("bob"))
+		alice.connects(bob)
+		card.SetError(&cardauth.AbsentError{Card: "fake"})
+		alice.says(bob, "in a moment")
+		time.Sleep(time.Second)
+		card.SetError(nil)
+		bob.has(alice, "in a moment")
+		if kinds := alice.kinds(); len(kinds) != 1 {
+			t.Errorf("meanwhile: %v", kinds)
+		}
+	})
+}
+
 // Nobody types for long: the session ends in order. Anything typed begins it again.
 func TestIdleLogout(t *testing.T) {
 	simulated(t, graceful, func(t *testing.T, w *world) {

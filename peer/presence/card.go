@@ -79,8 +79,10 @@ type patientCard struct {
 	state *cardState
 }
 
-// patience ends shortly before that of the other side.
-const patience = (wire.CardSeconds - 15) * time.Second
+const (
+	patience  = (wire.CardSeconds - 15) * time.Second // ends shortly before that of the other side
+	lookAgain = 5 * time.Second                       // for a card that was away for so short that nobody says it is back
+)
 
 func (c *patientCard) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) {
 	late := time.NewTimer(patience)
@@ -93,6 +95,7 @@ func (c *patientCard) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, 
 		}
 		select {
 		case <-changed:
+		case <-time.After(lookAgain):
 		case <-late.C:
 			return nil, err
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
 	"sinete/internal/trialpki"
 	"sinete/internal/vcard"
 	"sinete/internal/vcard/reader"
@@ -122,12 +123,23 @@ func TestWatch(t *testing.T) {
 	chip, _ := reader.NewPIV(t, world(), "ana", trialpki.P256)
 	stranger, _ := reader.NewPIV(t, world(), "bob", trialpki.P256)
 	r.Insert(t, chip)
-	c, ok := open(t, uri(t, r, slot9A), knows(reader.PIVPIN).prompt).(cardauth.Removable)
+	ctx, cancel := context.WithTimeout(t.Context(), reader.Patience)
+	defer cancel()
+	strangers := make(chan pkcs11card.Notice, 10)
+	opened, err := pkcs11card.OpenWith(ctx, uri(t, r, slot9A), knows(reader.PIVPIN).prompt, pkcs11card.Options{
+		Notify: func(_ string, n pkcs11card.Notice) {
+			if n == pkcs11card.NoticeOther {
+				strangers <- n
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	c, ok := opened.(cardauth.Removable)
 	if !ok {
 		t.Fatal("the card is not to be pulled out")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), reader.Patience)
-	defer cancel()
 	changes := make(chan bool, 10)
 	done := make(chan struct{})
 	go func() {
@@ -148,13 +160,18 @@ func TestWatch(t *testing.T) {
 	r.Remove(t)
 	expect(false)
 	r.Insert(t, stranger)
+	select {
+	case <-strangers:
+	case <-ctx.Done():
+		t.Fatal("nobody was told of the other card")
+	}
 	r.Remove(t)
 	r.Insert(t, chip)
 	expect(true) // and not for the stranger
 	seals(t, c)
 	cancel()
 	<-done
-	if len(changes) > 0 {
-		t.Errorf("%d more changes", len(changes))
+	if len(changes)+len(strangers) > 0 {
+		t.Errorf("%d more changes, told %d more times of another card", len(changes), len(strangers))
 	}
 }
