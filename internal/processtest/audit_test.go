@@ -128,13 +128,13 @@ func (a *audit) piece(from string, p piece) error {
 
 // handshake takes a frame (section 2.3) of the handshake: type, length, body.
 func (a *audit) handshake(from string, frame []byte) error {
-	r := reader(frame)
+	r := unread(frame)
 	kind := byte(r.uint(1))
 	body := r.take(int(r.varint()))
 	a.frames[kind] = body
 	switch kind {
 	case 1: // hello: versions, kind, suites, shares, nonce, chain
-		b := reader(body)
+		b := unread(body)
 		b.take(2 * int(b.uint(1)))
 		if b.uint(1) != 2 {
 			return errors.New("not the hello of a conversation")
@@ -147,7 +147,7 @@ func (a *audit) handshake(from string, frame []byte) error {
 		b.take(32)
 		return a.meet(from, 1, &b)
 	case 2: // answer: version, suites, suite, share, nonce, chain
-		b := reader(body)
+		b := unread(body)
 		b.take(2)
 		b.take(2 * int(b.uint(1)))
 		a.suite = uint16(b.uint(2))
@@ -161,7 +161,7 @@ func (a *audit) handshake(from string, frame []byte) error {
 	return nil
 }
 
-func (a *audit) meet(identity string, role byte, chain *reader) error {
+func (a *audit) meet(identity string, role byte, chain *unread) error {
 	if chain.uint(1) == 0 {
 		return errors.New("an empty chain")
 	}
@@ -180,7 +180,7 @@ func (a *audit) established() error {
 		sum := h(parts...)
 		return sum[:]
 	}
-	accept := reader(a.frames[4])
+	accept := unread(a.frames[4])
 	parameters := accept.opaque16()
 	seal := accept
 	rSeal := accept.seal()
@@ -195,7 +195,7 @@ func (a *audit) established() error {
 		place := append(make([]byte, 8), s.role)
 		s.transcript = append(s.transcript, h([]byte("sinete/1 lane\x00"), []byte{byte(len(th))}, th, place, make([]byte, 8+32)))
 	}
-	proof := reader(a.frames[3])
+	proof := unread(a.frames[3])
 	iSeal := proof.seal()
 	if err := a.judgeSeal(a.sides[0], 1, th2, iSeal); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (a *audit) established() error {
 
 // envelope computes the digest of an inner envelope and moves the transcript on (sections 5.1 and 5.5).
 func (a *audit) envelope(s *party, b []byte) error {
-	r := reader(b)
+	r := unread(b)
 	epoch, seq, kind := r.varint(), r.varint(), r.uint(1)
 	r.take(2) // rank
 	for range r.uint(1) {
@@ -225,7 +225,7 @@ func (a *audit) envelope(s *party, b []byte) error {
 
 // head judges a sealed head of a side (section 5.5). What it acknowledges is judged when all has been read.
 func (a *audit) head(s *party, e sealed) error {
-	r := reader(e.Head)
+	r := unread(e.Head)
 	channel, lane, role, mine := r.take(32), r.varint(), r.uint(1), r.uint(1) == 1
 	if !bytes.Equal(channel, a.channel[:]) || lane != 0 || role != uint64(s.role) {
 		return errors.New("a head of another channel, lane or role")
@@ -305,31 +305,31 @@ func verifySignature(leaf *x509.Certificate, scheme uint16, signed, signature []
 	return nil
 }
 
-// reader takes bytes from its front. Reading beyond the end panics: the relay has let nothing malformed pass.
-type reader []byte
+// unread takes bytes from its front. Reading beyond the end panics: the relay has let nothing malformed pass.
+type unread []byte
 
-func (r *reader) take(n int) []byte {
+func (r *unread) take(n int) []byte {
 	b := (*r)[:n]
 	*r = (*r)[n:]
 	return b
 }
 
-func (r *reader) uint(n int) (v uint64) {
+func (r *unread) uint(n int) (v uint64) {
 	for _, b := range r.take(n) {
 		v = v<<8 | uint64(b)
 	}
 	return v
 }
 
-func (r *reader) varint() uint64 {
+func (r *unread) varint() uint64 {
 	n := 1 << ((*r)[0] >> 6)
 	return r.uint(n) & (1<<(8*n-2) - 1)
 }
 
-func (r *reader) opaque16() []byte { return r.take(int(r.uint(2))) }
+func (r *unread) opaque16() []byte { return r.take(int(r.uint(2))) }
 
 // seal reads section 4.3.
-func (r *reader) seal() (s sealed) {
+func (r *unread) seal() (s sealed) {
 	s.Scheme, s.Signature, s.Time = uint16(r.uint(2)), r.opaque16(), r.uint(8)
 	s.Leaves, s.Index, s.Salt = uint32(r.uint(4)), uint32(r.uint(4)), r.take(16)
 	for n := s.Leaves; n > 1; n /= 2 {

@@ -14,6 +14,7 @@ import (
 
 	"sinete/cardauth/cardtest"
 	"sinete/internal/program"
+	"sinete/internal/vcard/reader"
 )
 
 const (
@@ -55,7 +56,7 @@ func prepared(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	return reader.Main(m)
 }
 
 func prepare(dir string) error {
