@@ -85,6 +85,13 @@ func (e *AbsentError) Error() string {
 	return fmt.Sprintf("the card %q is not in its reader", e.Card)
 }
 
+// Lockable is a card that stays unlocked after its PIN, and that a person who has gone would leave so.
+type Lockable interface {
+	Card
+	// Lock has the card ask for its PIN again before it signs the next time, unless it is signing just now.
+	Lock()
+}
+
 // Demanding is a card that may want the PIN at each signature, so that its owner is better served by a delegation (protocol.md
 // section 4.5).
 type Demanding interface {

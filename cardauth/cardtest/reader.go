@@ -14,6 +14,7 @@ type Reader struct {
 	*Fake
 	eachTime bool
 	pins     atomic.Int64
+	locks    atomic.Int64
 
 	mu      sync.Mutex
 	away    bool
@@ -30,6 +31,12 @@ func (r *Reader) PINs() int { return int(r.pins.Load()) }
 
 // PINEachTime makes it a cardauth.Demanding.
 func (r *Reader) PINEachTime() bool { return r.eachTime }
+
+// Lock makes it a cardauth.Lockable.
+func (r *Reader) Lock() { r.locks.Add(1) }
+
+// Locks is how many times it was locked.
+func (r *Reader) Locks() int { return int(r.locks.Load()) }
 
 // Remove takes the card out.
 func (r *Reader) Remove() { r.set(true) }

@@ -15,7 +15,7 @@ import (
 )
 
 // card is a certificate on a token, with a session while it needs one. The token's login is shared with all other sessions of the
-// program. It is a cardauth.Removable and a cardauth.Demanding.
+// program. It is a cardauth.Removable, a cardauth.Lockable and a cardauth.Demanding.
 type card struct {
 	*login.Holder
 	uri     URI
@@ -35,7 +35,7 @@ type card struct {
 
 // Open opens the card that the URI names, and asks for its PIN where the token wants one at login: at most three times,
 // and never without the person being asked anew. The PIN in a URI is tried once, and not at all where a wrong one would lock
-// the card, unless the URI says pin-last-try=yes. The card is a cardauth.Removable and a cardauth.Demanding.
+// the card, unless the URI says pin-last-try=yes. The card is a cardauth.Removable, a cardauth.Lockable and a cardauth.Demanding.
 //
 // Errors: URIError, NotFoundError, AmbiguousError, UnsupportedError, ExportableError, CancelledError, ModuleError,
 // cardauth.AbsentError, cardauth.PINError, or what prompt returned.
@@ -75,7 +75,7 @@ func OpenWith(ctx context.Context, uri string, prompt cardauth.Prompt, o Options
 		return nil, errors.Join(err, c.Close())
 	}
 	if o.Idle > 0 {
-		c.idle = afterFunc(o.Idle, c.rest)
+		c.idle = afterFunc(o.Idle, c.Lock)
 	}
 	return c, nil
 }

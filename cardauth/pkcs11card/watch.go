@@ -65,8 +65,8 @@ func (c *card) look(ctx context.Context, there bool) (now, stranger, known bool)
 	return err == nil, false, err == nil
 }
 
-// rest ends the session of a card that has not signed for a while, and with the program's last one on the token its login.
-func (c *card) rest() {
+// Lock ends the card's session, and with the program's last one on the token its login.
+func (c *card) Lock() {
 	select {
 	case c.Turn <- struct{}{}:
 		defer func() { <-c.Turn }()

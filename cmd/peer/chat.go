@@ -26,7 +26,7 @@ type chatCommand struct {
 	MinSuite      string        `placeholder:"SUITE" help:"The weakest suite to offer or take, to the relay and in conversations. Default: any."`
 	Sign          string        `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is delegated for a card that wants its PIN each time, and the card itself for all others. Default: ${default}."`
 	OnRemoval     string        `enum:"leave,wait" default:"leave" help:"What happens when the card is taken out (${enum}): leave ends the session; wait keeps it as long as the relay waits for a seal. The same card put back logs in again. Default: ${default}."`
-	IdleLogout    time.Duration `placeholder:"DURATION" default:"0" help:"Log out after so long without anything typed, for example 15m; anything typed logs in again. Default: never."`
+	IdleLogout    time.Duration `placeholder:"DURATION" default:"0" help:"Log out, and lock the card, after so long without anything typed, for example 15m; anything typed logs in again, with the PIN. Default: never."`
 	RekeyAfter    time.Duration `default:"15m" placeholder:"TIME" help:"Take new keys after this time, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
 	RekeyMessages uint64        `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
 	asksRevocation
@@ -68,7 +68,7 @@ func (c *chatCommand) run(p *program) int {
 	in := newInput(p.stdin)
 	defer p.hidden.end()
 	var talking atomic.Bool
-	p.accept, p.warn = trusts(cfg.Policy), func(e warningEvent) { screen.show(e) }
+	p.accept, p.idle, p.warn = trusts(cfg.Policy), c.IdleLogout, func(e warningEvent) { screen.show(e) }
 	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking, in)); err != nil {
 		return fail(err)
 	}

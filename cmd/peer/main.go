@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -106,6 +107,7 @@ type program struct {
 	listTokens func(modules []string) ([]pkcs11card.Token, error)
 	hidden     hidden                     // while a PIN is typed among commands
 	warn       func(e warningEvent)       // what happens to the card while they talk; nil: nobody is told
+	idle       time.Duration              // after so long without a signature the card is locked; 0: never
 	memory     string                     // file with the key of the card that was chosen last; empty: nothing is remembered
 	accept     func(chain [][]byte) error // whether a card's chain leads to a trusted authority; nil: any will do
 	// socket gives a socket and a relay's address.

@@ -26,7 +26,7 @@ func (p *program) openCard(ctx context.Context, name string, in *input, prompt c
 	case !strings.HasPrefix(name, "pkcs11:"):
 		return nil, badCardName(name)
 	}
-	o := pkcs11card.Options{Accept: p.accept, Preferred: p.remembered(), Notify: p.cardNotice}
+	o := pkcs11card.Options{Accept: p.accept, Preferred: p.remembered(), Notify: p.cardNotice, Idle: p.idle}
 	card, err := p.openToken(ctx, name, prompt, o)
 	several, ok := asError[*pkcs11card.AmbiguousError](err)
 	if !ok || !p.input {

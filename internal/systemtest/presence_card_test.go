@@ -170,18 +170,24 @@ func TestWaitForTheCardOfAMoment(t *testing.T) {
 	})
 }
 
-// Nobody types for long: the session ends in order. Anything typed begins it again.
+// Nobody types for long: the session ends in order, and the card is locked. Anything typed begins it again.
 func TestIdleLogout(t *testing.T) {
+	for _, removal := range []presence.Removal{presence.Leave, presence.Wait} {
+		idleLogout(t, removal)
+	}
+}
+
+func idleLogout(t *testing.T, removal presence.Removal) {
 	simulated(t, graceful, func(t *testing.T, w *world) {
 		cfg, card := w.home("alice")
-		cfg.IdleLogout = 10 * time.Minute
+		cfg.IdleLogout, cfg.OnRemoval = 10*time.Minute, removal
 		alice, bob := w.dwell(t, cfg), w.dwell(t, w.plain("bob"))
 		alice.connects(bob)
 		for range 3 {
 			time.Sleep(9 * time.Minute)
 			alice.Touch()
 		}
-		if alice.Away() {
+		if alice.Away() || card.Locks() > 0 {
 			t.Fatal("somebody who types is logged out")
 		}
 		time.Sleep(11 * time.Minute)
@@ -191,6 +197,9 @@ func TestIdleLogout(t *testing.T) {
 		time.Sleep(time.Hour)
 		if card.PINs() != 1 {
 			t.Error("the card was asked while nobody was there")
+		}
+		if card.Locks() != 1 {
+			t.Errorf("the card was locked %d times", card.Locks())
 		}
 		alice.Touch()
 		alice.says(bob, "back from lunch")

@@ -104,6 +104,15 @@ func (c *patientCard) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, 
 	}
 }
 
+// Lock is that of the card, where it has one.
+func (c *patientCard) Lock() { lock(c.Removable) }
+
+func lock(c cardauth.Card) {
+	if l, ok := c.(cardauth.Lockable); ok {
+		l.Lock()
+	}
+}
+
 // PINEachTime is that of the card, where it says so.
 func (c *patientCard) PINEachTime() bool {
 	d, ok := c.Removable.(cardauth.Demanding)

@@ -32,7 +32,7 @@ const (
 type Config struct {
 	peer.Config
 	OnRemoval  Removal       // empty: Leave
-	IdleLogout time.Duration // after so long without Touch the session ends until the next one; 0: never
+	IdleLogout time.Duration // after so long without Touch the session ends until the next one, which wants the card's PIN again; 0: never
 }
 
 var (

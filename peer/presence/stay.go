@@ -131,6 +131,7 @@ func (p *Presence) comeBack(why error) (*peer.Session, error) {
 	var err error
 	switch {
 	case why == ErrIdle:
+		lock(p.cfg.Card) // nobody is there, so whoever comes back gives the PIN
 		err = p.waitForTouch()
 	case errors.Is(why, ErrDelegationEnds):
 	default:

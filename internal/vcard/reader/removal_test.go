@@ -118,6 +118,22 @@ func TestPulledOutWhileItSigns(t *testing.T) {
 	seals(t, c)
 }
 
+// A card that was locked asks for its PIN again, once.
+func TestLock(t *testing.T) {
+	r := reader.Start(t)
+	chip, _ := reader.NewPIV(t, world(), "ana", trialpki.P256)
+	r.Insert(t, chip)
+	ana := knows(reader.PIVPIN)
+	c := open(t, uri(t, r, slot9A), ana.prompt)
+	seals(t, c)
+	c.(cardauth.Lockable).Lock()
+	seals(t, c)
+	seals(t, c)
+	if n := len(ana.asked()); n != 2 {
+		t.Errorf("asked for the PIN %d times", n)
+	}
+}
+
 func TestWatch(t *testing.T) {
 	r := reader.Start(t)
 	chip, _ := reader.NewPIV(t, world(), "ana", trialpki.P256)
