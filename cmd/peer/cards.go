@@ -14,6 +14,7 @@ import (
 
 type cardsCommand struct {
 	Module []string `placeholder:"SO" sep:"none" help:"PKCS#11 module to look at. May be repeated. Default: the well-known ones that are installed, or $$SINETE_PKCS11_MODULE."`
+	Trust  string   `placeholder:"DIR" help:"As for chat, which takes a certificate of one of these authorities before others. Default: sinete/trust in your configuration folder, where it is there."`
 	JSON   bool     `name:"json" help:"One JSON object a line instead of text."`
 }
 
@@ -23,6 +24,14 @@ func (*cardsCommand) Help() string { return aboutCards }
 // run shows what could be read even where something could not. The status is 1 where no card is usable.
 func (c *cardsCommand) run(p *program) int {
 	screen := p.screen(c.JSON)
+	o := pkcs11card.Options{Preferred: p.remembered()}
+	if _, policy, err := loadTrust(c.Trust); err == nil {
+		o.Accept = trusts(policy)
+	} else if c.Trust != "" {
+		t := explain(err)
+		screen.show(errorEvent(t))
+		return t.status
+	}
 	tokens, err := p.listTokens(c.Module)
 	if len(tokens) == 0 {
 		if err == nil {
@@ -32,7 +41,7 @@ func (c *cardsCommand) run(p *program) int {
 		screen.show(errorEvent(t))
 		return t.status
 	}
-	readers, usable := readersOf(tokens, p.remembered(), time.Now())
+	readers, usable := readersOf(tokens, o, time.Now())
 	for _, r := range readers {
 		screen.show(r)
 	}
@@ -52,9 +61,9 @@ func (c *cardsCommand) run(p *program) int {
 }
 
 // readersOf describes what was found, and counts the certificates that can be used. One that several modules show is one, in the
-// first of them.
-func readersOf(tokens []pkcs11card.Token, last [32]byte, now time.Time) (readers []readerEvent, usable int) {
-	chosen, err := pkcs11card.FindWith("pkcs11:", tokens, pkcs11card.Options{Preferred: last})
+// first of them. The one that is chosen is that which Open would open with o.
+func readersOf(tokens []pkcs11card.Token, o pkcs11card.Options, now time.Time) (readers []readerEvent, usable int) {
+	chosen, err := pkcs11card.FindWith("pkcs11:", tokens, o)
 	seen := map[string]bool{}
 	for _, t := range tokens {
 		r := readerEvent{Module: t.Module, Reader: t.Reader, Present: t.Present, Token: t.Label, Serial: t.Serial,

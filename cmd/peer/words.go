@@ -313,6 +313,7 @@ var pinHabit = map[string]string{
 
 var whyChosen = map[string]string{
 	string(pkcs11card.WhyValid):      ": it is the one within its validity",
+	string(pkcs11card.WhyTrusted):    ": it is the one of an authority that you trust",
 	string(pkcs11card.WhyRemembered): ": you chose it last time",
 	string(pkcs11card.WhyPurpose):    ": on this kind of card it is the one for authentication",
 }
