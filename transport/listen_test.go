@@ -136,6 +136,46 @@ func TestCapsBeforeLogin(t *testing.T) {
 	})
 }
 
+// A relay whose key is slow has as many handshakes under way as it says, and refuses the others at once.
+func TestHandshakesUnderWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const latency = 100 * time.Millisecond
+		n := transporttest.New(t, transporttest.Options{Latency: latency})
+		most := 1
+		l := n.Listen(transport.ServerConfig{MaxHandshakes: func() int { return most }})
+		dial := func() <-chan error {
+			dialled := make(chan error, 1)
+			socket := n.Endpoint()
+			go func() {
+				c, err := transport.Dial(t.Context(), socket, l.Addr(), trust())
+				if err == nil {
+					t.Cleanup(func() { c.Close(0) })
+				}
+				dialled <- err
+			}()
+			return dialled
+		}
+		refused := func(err error) bool {
+			_, ok := errors.AsType[*transport.RefusedError](err)
+			return ok
+		}
+		first := dial()
+		time.Sleep(latency + latency/2) // its first packet is there, and its last is not
+		if err := <-dial(); !refused(err) {
+			t.Errorf("a second one: %v", err)
+		}
+		ok(t, <-first)
+		must(l.Accept(t.Context()))
+		time.Sleep(8 * time.Second) // until nothing is left of the second one's packets
+		ok(t, <-dial())             // the first one's handshake is over, though it is not logged in
+		must(l.Accept(t.Context()))
+		most = 0
+		if err := <-dial(); !refused(err) {
+			t.Errorf("where none may be: %v", err)
+		}
+	})
+}
+
 func TestDrainAndClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := transporttest.New(t, transporttest.Options{Latency: time.Millisecond})
