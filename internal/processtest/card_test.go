@@ -48,6 +48,8 @@ func newCardholder(t *testing.T, name, slot string, args ...string) *cardholder 
 	full := fmt.Sprint(p.event("session", "state", "open")["name"])
 	bruno := chat(t, c.r.address, soft("bruno"), nil, "--rekey-after", "5s")
 	bruno.event("session", "state", "open")
+	// A module that hangs is given a minute, and OpenSC's does now and then where a card goes while it is looked at.
+	p.Patience, bruno.Patience = 2*patience, 2*patience
 	c.person, c.bruno = connected(t, p, bruno, full, "Bruno")
 	talk(t, c.person, c.bruno, "before")
 	return c
