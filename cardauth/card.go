@@ -85,6 +85,9 @@ func (e *AbsentError) Error() string {
 	return fmt.Sprintf("the card %q is not in its reader", e.Card)
 }
 
+// Code is CodeUnsealed, for those who wait for a seal: the number that the other side is given.
+func (e *AbsentError) Code() wire.Code { return wire.CodeUnsealed }
+
 // Lockable is a card that stays unlocked after its PIN, and that a person who has gone would leave so.
 type Lockable interface {
 	Card

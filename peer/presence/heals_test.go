@@ -50,6 +50,17 @@ func TestHeals(t *testing.T) {
 	}
 }
 
+// Whoever waited for the seal of a card that is away is not told of a fault in this program.
+func TestAbsentCardIsNoFault(t *testing.T) {
+	err := &seal.SignError{Err: &cardauth.AbsentError{Card: "c"}}
+	if number := wire.CodeOf(err); number != wire.CodeUnsealed {
+		t.Errorf("the other side is told %v", number)
+	}
+	if isFault(ErrRemoved) || !heals(err) {
+		t.Error("it is taken for a fault")
+	}
+}
+
 // Delays grow, stay within their bounds, and are not the same for all.
 func TestDelays(t *testing.T) {
 	for failures := range 70 {
