@@ -69,6 +69,8 @@ type Counts struct {
 	Received   uint64 // messages in order, receiver only
 	WrongOrder uint64 // messages that came too early
 	Duplicates uint64 // messages that had come before
+	HopEpochs  uint64 // rekeyings of hops, sender only
+	Epochs     uint64 // rekeyings of conversations, sender only
 }
 
 // role is one of the six things that a child can be.

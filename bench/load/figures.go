@@ -19,8 +19,10 @@ type Figures struct {
 	SenderCPU         float64 `json:"sender_cpu_us_per_msg"`
 	ReceiverCPU       float64 `json:"receiver_cpu_us_per_msg"`
 	RelayRSS          float64 `json:"relay_rss_bytes"`
-	Signatures        float64 `json:"signatures"` // of all three processes in a run
-	Received          float64 `json:"received"`   // in a run
+	Signatures        float64 `json:"signatures"`    // of all three processes in a run
+	HopRekeyings      float64 `json:"hop_rekeyings"` // of the senders' hops, in a run
+	Rekeyings         float64 `json:"rekeyings"`     // of conversations
+	Received          float64 `json:"received"`      // in a run
 	Lost              float64 `json:"lost"`
 	Duplicates        float64 `json:"duplicates"`
 	WrongOrder        float64 `json:"wrong_order"`
@@ -31,11 +33,13 @@ type Result struct {
 	Settings
 	Figures
 	// Frame is how many bytes a message takes on a hop.
-	Frame  int      `json:"frame_bytes"`
-	Beside *Figures `json:"splice_figures,omitempty"`
-	// Ratio is the messages per second against those of the splice.
+	Frame int `json:"frame_bytes"`
+	// Beside is what was measured in turns with it, under that name: the splice, or the same without new keys.
+	BesideName string   `json:"beside,omitempty"`
+	Beside     *Figures `json:"beside_figures,omitempty"`
+	// Ratio is the messages per second against those beside.
 	Ratio float64 `json:"ratio,omitempty"`
-	// CPURatio is the processor time of a message in all three processes against that of the splice. A busy machine sways it less.
+	// CPURatio is the processor time of a message in all three processes against that beside. A busy machine sways it less.
 	CPURatio float64 `json:"cpu_ratio,omitempty"`
 }
 
@@ -96,13 +100,15 @@ func (r *Result) print(w io.Writer, asJSON bool) error {
 		{"receiver CPU us/message", func(f *Figures) float64 { return f.ReceiverCPU }},
 		{"relay RSS MiB", func(f *Figures) float64 { return f.RelayRSS / (1 << 20) }},
 		{"signatures", func(f *Figures) float64 { return f.Signatures }},
+		{"rekeyings of hops", func(f *Figures) float64 { return f.HopRekeyings }},
+		{"of conversations", func(f *Figures) float64 { return f.Rekeyings }},
 		{"lost", func(f *Figures) float64 { return f.Lost }},
 		{"duplicates", func(f *Figures) float64 { return f.Duplicates }},
 		{"out of order", func(f *Figures) float64 { return f.WrongOrder }},
 	}
 	heading := "\tsinete\t"
 	if r.Beside != nil {
-		heading += "splice\t"
+		heading += r.BesideName + "\t"
 	}
 	fmt.Fprintln(t, heading)
 	for _, row := range rows {
@@ -116,7 +122,7 @@ func (r *Result) print(w io.Writer, asJSON bool) error {
 		return err
 	}
 	if r.Beside != nil {
-		_, err := fmt.Fprintf(w, "\n%.2f times the splice's messages, %.1f times its CPU for each\n", r.Ratio, r.CPURatio)
+		_, err := fmt.Fprintf(w, "\n%.2f times the messages (%s), %.2f times the CPU for each\n", r.Ratio, r.BesideName, r.CPURatio)
 		return err
 	}
 	return nil

@@ -79,11 +79,28 @@ func TestLoad(t *testing.T) {
 			if n, ok := r["signatures"].(float64); !ok || n < 10 || n > 2000 {
 				t.Errorf("%v signatures for 2,000 messages", r["signatures"])
 			}
-			beside, ok := r["splice_figures"].(map[string]any)
+			beside, ok := r["beside_figures"].(map[string]any)
 			if !ok || beside["received"] != 2000.0 || beside["lost"] != 0.0 || beside["wrong_order"] != 0.0 || beside["signatures"] != 0.0 {
-				t.Errorf("the splice says %v", r["splice_figures"])
+				t.Errorf("the splice says %v", r["beside_figures"])
 			}
 		})
+	}
+}
+
+// New keys after every few messages, and the same without, in turns.
+func TestLoadWithRekeying(t *testing.T) {
+	s := settings(t, "-n", "2000", "-window", "64", "-rekey-messages", "500")
+	r, err := load(bounded(t), s, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Rekeyings < 2 || r.HopRekeyings < 2 || r.Beside.Rekeyings != 0 || r.Beside.HopRekeyings != 0 {
+		t.Errorf("%.0f and %.0f rekeyings; beside, %.0f and %.0f", r.Rekeyings, r.HopRekeyings, r.Beside.Rekeyings, r.Beside.HopRekeyings)
+	}
+	for _, f := range []*Figures{&r.Figures, r.Beside} {
+		if err := f.faults(r.BesideName); err != nil || f.Received != 2000 {
+			t.Errorf("%.0f messages received: %v", f.Received, err)
+		}
 	}
 }
 

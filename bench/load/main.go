@@ -58,7 +58,7 @@ func measure(ctx context.Context, s Settings, out, log io.Writer) error {
 	}
 	err = result.faults("sinete")
 	if result.Beside != nil {
-		err = errors.Join(err, result.Beside.faults("splice"))
+		err = errors.Join(err, result.Beside.faults(result.BesideName))
 	}
 	return err
 }
@@ -71,13 +71,18 @@ func load(ctx context.Context, s Settings, log io.Writer) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := []string{"sinete"}
-	if s.Splice {
-		names = append(names, "splice")
+	type setup struct {
+		system string
+		of     Settings
+	}
+	setups := []setup{{"sinete", s}}
+	besideName, besideSystem, besideOf := s.beside()
+	if besideName != "" {
+		setups = append(setups, setup{besideSystem, besideOf})
 	}
 	var systems []*system
-	for _, name := range names {
-		sys, err := startSystem(ctx, name, s, w, log)
+	for _, one := range setups {
+		sys, err := startSystem(ctx, one.system, one.of, w, log)
 		if err != nil {
 			return nil, err
 		}
@@ -103,9 +108,9 @@ func load(ctx context.Context, s Settings, log io.Writer) (*Result, error) {
 		}
 	}
 	r := &Result{Settings: s, Figures: medians(runs[0]), Frame: s.frameSize()}
-	if s.Splice {
+	if besideName != "" {
 		beside := medians(runs[1])
-		r.Beside, r.Ratio, r.CPURatio = &beside, r.MessagesPerSecond/beside.MessagesPerSecond, r.cpu()/beside.cpu()
+		r.BesideName, r.Beside, r.Ratio, r.CPURatio = besideName, &beside, r.MessagesPerSecond/beside.MessagesPerSecond, r.cpu()/beside.cpu()
 	}
 	return r, nil
 }

@@ -26,6 +26,7 @@ type Settings struct {
 	Store         string           `json:"store"`
 	Runs          int              `json:"runs"`
 	Splice        bool             `json:"splice"`
+	RekeyMessages uint64           `json:"rekey_messages"` // envelopes of an epoch; 0: what the programs have
 
 	json       bool
 	cpuProfile string
@@ -52,6 +53,7 @@ func parseSettings(args []string, errors io.Writer) (Settings, error) {
 	f.StringVar(&s.Store, "store", "memory", "where peers keep messages: memory is what there is")
 	f.IntVar(&s.Runs, "runs", 1, "measured runs; figures are their medians")
 	f.BoolVar(&s.Splice, "splice", true, "measure a plain QUIC splice beside it, run by run")
+	f.Uint64Var(&s.RekeyMessages, "rekey-messages", 0, "take new keys after so many envelopes, and measure the same without new keys in place of the splice")
 	f.BoolVar(&s.json, "json", false, "print one JSON object in place of the table")
 	f.StringVar(&s.cpuProfile, "cpuprofile", "", "directory for a CPU profile of each process")
 	if err := f.Parse(args); err != nil {
@@ -80,6 +82,32 @@ func (s *Settings) check(rest []string) error {
 	}
 	_, err := s.suites()
 	return err
+}
+
+// never is more envelopes than any run has.
+const never = 1 << 40
+
+// limits is when everybody takes new keys; zero is as the programs do.
+func (s *Settings) limits() (l wire.RekeyLimits) {
+	if s.RekeyMessages > 0 {
+		l = wire.RekeyLimits{Messages: s.RekeyMessages, Seconds: wire.DefaultRekeyAfter}
+	}
+	if s.RekeyMessages == never {
+		l.Seconds = 1 << 30
+	}
+	return l
+}
+
+// beside is what is measured in turns with it, and under which settings; nothing where the name is empty.
+func (s Settings) beside() (name, system string, of Settings) {
+	switch {
+	case s.RekeyMessages > 0:
+		s.RekeyMessages = never
+		return "no new keys", "sinete", s
+	case s.Splice:
+		return "splice", "splice", s
+	}
+	return "", "", s
 }
 
 // suites is what everybody offers; nil is all.

@@ -102,7 +102,7 @@ func startRelay(ctx context.Context, s Setup) (role, string, error) {
 	ready, failed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		failed <- relay.Serve(ctx, socket, relay.Config{Name: "Relay under load", Certificate: certificate, Card: r.card, Policy: policy,
-			Flow: flow.NoWriteUp, Suites: suites, Level: func(string) wire.Level { return wire.Level{} }}, func() { close(ready) })
+			Flow: flow.NoWriteUp, Suites: suites, Limits: s.Settings.limits(), Level: func(string) wire.Level { return wire.Level{} }}, func() { close(ready) })
 	}()
 	select {
 	case <-ready:
@@ -131,7 +131,7 @@ func (s *Setup) login(ctx context.Context, c Card) (*peer.Session, error) {
 		return nil, err
 	}
 	return peer.Login(ctx, peer.Config{Relay: s.Address, RelayName: relayName, Card: card, Policy: policy, Suites: suites,
-		Sign: s.Settings.Sign, Machine: &peer.Machine{Facts: []byte("load"), Description: "bench/load"}})
+		Sign: s.Settings.Sign, Limits: s.Settings.limits(), Machine: &peer.Machine{Facts: []byte("load"), Description: "bench/load"}})
 }
 
 func signatures(sessions []*peer.Session) (n uint64) {
@@ -216,7 +216,13 @@ type senderRole struct {
 	loops    loops
 }
 
-func (r *senderRole) count(c *Counts) { c.Signatures = signatures(r.sessions) }
+func (r *senderRole) count(c *Counts) {
+	c.Signatures = signatures(r.sessions)
+	for i, l := range r.loops {
+		c.HopEpochs += r.sessions[i].Epoch()
+		c.Epochs += l.conversation.(*outgoing).c.Epoch()
+	}
+}
 
 func (r *senderRole) run(ctx context.Context, n int) ([]time.Duration, error) {
 	return r.loops.run(ctx, r.settings, n)

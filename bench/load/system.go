@@ -169,6 +169,8 @@ func (sys *system) measure(n int) (f Figures, err error) {
 	for i := range after {
 		f.Signatures += float64(after[i].Signatures - before[i].Signatures)
 	}
+	f.HopRekeyings = float64(after[atSender].HopEpochs - before[atSender].HopEpochs)
+	f.Rekeyings = float64(after[atSender].Epochs - before[atSender].Epochs)
 	got, had := after[atReceiver], before[atReceiver]
 	f.Received = float64(got.Received - had.Received)
 	f.Lost = float64(n) - f.Received
