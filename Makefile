@@ -3,6 +3,7 @@
 SHELL     := /bin/bash
 GO        ?= go
 FUZZ      ?= 5s
+KILLS     ?= 200
 TESTFLAGS ?= -race
 BUILD      = $(GO) build -trimpath
 # Whatever is wrong with the owner of the tree must not break a build, hence no stamp of the version control system, for anything
@@ -13,7 +14,7 @@ export GO GOFLAGS
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
 
-.PHONY: help build demo try test test-real-chains check formal bench clean
+.PHONY: help build demo try test test-real-chains check kills formal bench clean
 
 # The authorities of real cards: public certificates that are kept beside the tree, not in it.
 TRUST ?= ../shared/trust
@@ -49,6 +50,10 @@ check: ## all that must hold before a commit
 	$(call step,tests with the race detector in random order,$(GO) test -race -shuffle=on -timeout 12m ./...)
 	$(call step,tests without cgo,CGO_ENABLED=0 $(GO) test -timeout 12m $$($(GO) list ./... | grep -v /pkcs11card))
 	$(call step,fuzzing for $(FUZZ) each,./scripts/fuzz.sh $(FUZZ))
+
+kills: ## kills relays and people's programs in the middle of taking new keys, KILLS times, and sees each conversation go on by itself
+	$(call step,what the tests need,./scripts/need.sh)
+	$(call step,$(KILLS) kills,KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 40m -run '^TestKills$$' ./internal/processtest)
 
 formal: ## asks the provers whether the model of the handshakes still stands
 	$(call step,what the provers need,./scripts/need.sh)

@@ -127,9 +127,16 @@ func overlay(dir string) (file string, err error) {
 		{"cmd/peer/session.go", "presence.Begin(ctx, cfg)", "recordedBegin(ctx, cfg)"},
 		{"cmd/relay/main.go", "os.Exit(status)", "leave(status)"},
 		{"cmd/relay/serve.go", "relay.Serve(ctx, ", "recordedServe(ctx, "},
+		{"internal/link/rekey.go", "error { return k.carrier.Post(f) }", "error { return recordedPost(k, f) }"},
+		{"internal/link/rekey.go", "body, err := k.channel.Switch()", "body, err := recordedSwitch(k)"},
+		{"internal/link/rekey.go", "k.channel.Switched(f.Body)", "recordedSwitched(k, f.Body)"},
 	} {
 		path := filepath.Join(root, c.file)
-		text, err := os.ReadFile(path)
+		from := path
+		if replace[path] != "" {
+			from = replace[path] // with what was replaced there before
+		}
+		text, err := os.ReadFile(from)
 		if err != nil {
 			return "", err
 		}
@@ -146,6 +153,7 @@ func overlay(dir string) (file string, err error) {
 		replace[filepath.Join(folder, "processtest.go")] = own(name + ".go")
 		replace[filepath.Join(folder, "processtest_both.go")] = own("both.go")
 	}
+	replace[filepath.Join(root, "internal", "link", "processtest.go")] = own("link.go")
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return "", err

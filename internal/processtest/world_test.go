@@ -90,14 +90,14 @@ func startRelayWith(t *testing.T, config string, env ...string) *relay {
 }
 
 // startRelayAt runs the relay of a hierarchy where another one was.
-func startRelayAt(t *testing.T, dir, address string) *relay {
+func startRelayAt(t *testing.T, dir, address string, env ...string) *relay {
 	t.Helper()
 	config, err := os.ReadFile(filepath.Join(dir, "relay.toml"))
 	must(t, err)
 	_, port, _ := strings.Cut(address, ":")
 	file := filepath.Join(dir, "at-"+port+".toml")
 	must(t, os.WriteFile(file, []byte(strings.Replace(string(config), "127.0.0.1:0", address, 1)), 0o600))
-	return startRelayWith(t, file)
+	return startRelayWith(t, file, env...)
 }
 
 // chat starts somebody's program. Flags that stand in args as well win over those given here.
