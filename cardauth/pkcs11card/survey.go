@@ -12,11 +12,11 @@ import (
 // Module is what Survey finds out about a PKCS #11 module.
 type Module struct {
 	Path                        string
-	Description, Maker, Version string  // what it says of itself
-	Tokens                      []Token // as List shows them
-	// Unknown are the readers in which something is that the module does not know, or that was never initialised.
-	Unknown []string
-	Err     error // what went wrong with it, or with a reader of it: UnsupportedError, ModuleError
+	Description, Maker, Version string   // what it says of itself
+	Tokens                      []Token  // as List shows them
+	Unknown                     []string // readers in which something is that the module does not know
+	Blank                       []string // readers with a token that was never initialised
+	Err                         error    // what went wrong with it, or with a reader of it: UnsupportedError, ModuleError
 }
 
 // NeedsPCSC reports whether the module reaches its cards through PC/SC, as far as that is known.
@@ -50,8 +50,11 @@ func (m *Module) look(ctx context.Context, loaded *child.Module) error {
 	}
 	slots, err := login.Slots(ctx, loaded)
 	for _, s := range slots {
-		if s.Unknown {
+		switch {
+		case s.Unknown && s.Maker == "":
 			m.Unknown = append(m.Unknown, s.Reader)
+		case s.Unknown: // and it says what it is
+			m.Blank = append(m.Blank, s.Reader)
 		}
 	}
 	return err

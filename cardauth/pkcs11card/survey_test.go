@@ -37,7 +37,11 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("a survey makes %q", calls)
 	}
 	// SoftHSM always has one slot whose token was never initialised.
-	if m := survey(t, softhsm); m.Err != nil || len(m.Unknown) != 1 {
+	if m := survey(t, softhsm); m.Err != nil || len(m.Blank) != 1 || len(m.Unknown) > 0 {
+		t.Errorf("%+v", m)
+	}
+	s.rules("always C_GetTokenInfo E1")
+	if m := survey(t, s.Path); m.Err != nil || len(m.Tokens) > 0 || len(m.Unknown) != 1 || len(m.Blank) > 0 {
 		t.Errorf("%+v", m)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"sinete/cardauth"
@@ -63,19 +64,21 @@ func (d *doctor) find(ctx context.Context, name string) *pkcs11card.Found {
 		return nil
 	}
 	modules := d.machine.survey(ctx, paths)
-	tokens, unknown := thingsIn(modules)
-	d.modules(modules, hasCard(tokens))
-	if !d.readers(modules, tokens, unknown) {
+	all := thingsIn(modules)
+	d.modules(modules, all.card())
+	if !d.readers(modules, all) {
 		return nil
 	}
 	o := pkcs11card.Options{Preferred: d.remembered()}
 	if d.policy != nil {
 		o.Accept = trusts(d.policy)
 	}
-	found, err := pkcs11card.FindWith(name, tokens, o)
+	found, err := pkcs11card.FindWith(name, all.tokens, o)
 	switch uri, _ := pkcs11card.ParseURI(name); {
-	case err != nil && !hasCard(tokens) && len(unknown) > 0:
-		d.bad("card", unknownCard(unknown), remedyUnknownCard)
+	case err != nil && !all.card() && len(all.unknown) > 0:
+		d.bad("card", unknownCard(all.unknown), remedyUnknownCard)
+	case err != nil && !all.card() && len(all.blank) > 0:
+		d.bad("card", blankToken(all.blank), remedyBlankToken)
 	case err != nil:
 		d.fails("card", err)
 	case found.Certificate.Exportable && !uri.Exportable:
@@ -86,20 +89,32 @@ func (d *doctor) find(ctx context.Context, name string) *pkcs11card.Found {
 	return nil
 }
 
-func thingsIn(modules []pkcs11card.Module) (tokens []pkcs11card.Token, unknown []string) {
-	for _, m := range modules {
-		tokens, unknown = append(tokens, m.Tokens...), append(unknown, m.Unknown...)
-	}
-	return tokens, unknown
+// things are what is in the readers of all modules.
+type things struct {
+	tokens         []pkcs11card.Token
+	unknown, blank []string // readers
 }
 
-func hasCard(tokens []pkcs11card.Token) bool {
-	for _, t := range tokens {
-		if t.Present {
-			return true
-		}
+func thingsIn(modules []pkcs11card.Module) (all things) {
+	for _, m := range modules {
+		all.tokens = append(all.tokens, m.Tokens...)
+		all.unknown, all.blank = append(all.unknown, m.Unknown...), append(all.blank, m.Blank...)
 	}
-	return false
+	return all
+}
+
+// card reports whether there is one, whether it can be used or not.
+func (t *things) card() bool {
+	return slices.ContainsFunc(t.tokens, func(t pkcs11card.Token) bool { return t.Present })
+}
+
+func (t *things) readers() []string {
+	names := slices.Concat(t.unknown, t.blank)
+	for _, t := range t.tokens {
+		names = append(names, t.Reader)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // modules says of each what it is. One that does not work is no harm where another shows a card.
@@ -116,25 +131,29 @@ func (d *doctor) modules(modules []pkcs11card.Module, card bool) {
 	}
 }
 
-// readers reports whether there is one to look into, and says why not.
-func (d *doctor) readers(modules []pkcs11card.Module, tokens []pkcs11card.Token, unknown []string) bool {
-	if len(tokens)+len(unknown) > 0 {
-		d.ok("reader", readersOfMachine(tokens, unknown))
-		return true
-	}
+// readers reports whether there is one to look into, and says why not. Slots of software are no readers where a card was meant.
+func (d *doctor) readers(modules []pkcs11card.Module, all things) bool {
 	works, pcsc := false, false
 	for _, m := range modules {
 		works = works || m.Err == nil
-		pcsc = pcsc || m.Err == nil && m.NeedsPCSC()
+		pcsc = pcsc || m.Err == nil && m.NeedsPCSC() && len(m.Tokens)+len(m.Unknown)+len(m.Blank) == 0
+	}
+	noService := pcsc && d.machine.system == "linux" && !d.machine.exists(pcscSocket())
+	names := all.readers()
+	if len(names) > 0 && (all.card() || !noService) {
+		d.ok("reader", strings.Join(names, ", "))
+		return true
 	}
 	if !works {
 		return false // which has been said
 	}
-	switch remedy := map[string]string{"darwin": remedyReaderMac, "windows": remedyReaderWindows}[d.machine.system]; {
-	case remedy != "":
-		d.bad("reader", noReader, remedy)
-	case pcsc && !d.machine.exists(pcscSocket()):
+	switch {
+	case noService:
 		d.bad("reader", noPCSC(pcscSocket()), remedyPCSCLinux)
+	case d.machine.system == "darwin":
+		d.bad("reader", noReader, remedyReaderMac)
+	case d.machine.system == "windows":
+		d.bad("reader", noReader, remedyReaderWindows)
 	default:
 		d.bad("reader", noReader, remedyReaderLinux)
 	}

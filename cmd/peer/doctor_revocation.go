@@ -77,7 +77,7 @@ func (d *doctor) revocation(ctx context.Context, flags *asksRevocation, card, re
 func (d *doctor) findings(name string, all []revocation.Finding) {
 	worst := slices.MaxFunc(all, func(a, b revocation.Finding) int { return cmp.Compare(gravity(a), gravity(b)) })
 	if worst.Err != nil {
-		d.bad(name, worst.Err.Error()+since(worst), d.revocationRemedy(name, worst))
+		d.bad(name, reasonOf(worst.Err)+since(worst), d.revocationRemedy(name, worst))
 		return
 	}
 	first := slices.MinFunc(all, func(a, b revocation.Finding) int { return a.Until.Compare(b.Until) })
@@ -174,4 +174,12 @@ func since(f revocation.Finding) string {
 		s += ": " + why
 	}
 	return s
+}
+
+// reasonOf is what stands against a certificate, without the code of the protocol.
+func reasonOf(err error) string {
+	if e, ok := asError[*cardauth.CertificateError](err); ok {
+		return e.Reason
+	}
+	return err.Error()
 }

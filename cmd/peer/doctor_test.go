@@ -121,6 +121,14 @@ func illnesses(elsewhere string) []illness {
 			p.has(anyCard, nothing)
 			p.program.machine.exists = func(path string) bool { return path != "/run/pcscd/pcscd.comm" }
 		}, map[string]string{"reader": "systemctl enable --now pcscd.socket"}},
+		{"the service does not run, and a module in software has an empty slot", func(p *patient) {
+			p.has(anyCard, nothing, pkcs11card.Module{Path: "/usr/lib/softhsm/libsofthsm2.so", Blank: []string{"Slot 0"}})
+			p.program.machine.exists = func(string) bool { return false }
+		}, map[string]string{"reader": "pcscd.socket"}},
+		{"the service does not run, and the card is in software", func(p *patient) {
+			p.has(cardURI, nothing, pkcs11card.Module{Path: "m", Tokens: []pkcs11card.Token{p.token("")}})
+			p.program.machine.exists = func(string) bool { return false }
+		}, nil},
 		{"no reader", func(p *patient) { p.has(anyCard, nothing) }, map[string]string{"reader": "libccid"}},
 		{"no reader, and a module that needs no service", func(p *patient) {
 			p.has(anyCard, pkcs11card.Module{Path: "/usr/lib/softhsm/libsofthsm2.so"})
@@ -137,6 +145,8 @@ func illnesses(elsewhere string) []illness {
 		{"a card that no module knows", func(p *patient) {
 			p.has(anyCard, pkcs11card.Module{Path: "m", Unknown: []string{"Gemalto 0"}, Tokens: []pkcs11card.Token{{Reader: "R"}}})
 		}, map[string]string{"card": "in Gemalto 0 is something"}},
+		{"a token that is new", func(p *patient) { p.has(anyCard, pkcs11card.Module{Path: "m", Blank: []string{"Slot 0"}}) },
+			map[string]string{"card": "in Slot 0 is a token that was never initialised"}},
 		{"two cards", func(p *patient) {
 			one, other := p.token(""), p.token("")
 			other.Slot = 1

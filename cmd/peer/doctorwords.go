@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -169,20 +168,17 @@ func moduleOf(m *pkcs11card.Module) string {
 	return fmt.Sprintf("%s: %s %s, of %s", m.Path, m.Description, m.Version, m.Maker)
 }
 
-func readersOfMachine(tokens []pkcs11card.Token, unknown []string) string {
-	names := slices.Clone(unknown)
-	for _, t := range tokens {
-		names = append(names, t.Reader)
-	}
-	slices.Sort(names)
-	return strings.Join(slices.Compact(names), ", ")
-}
-
 func unknownCard(readers []string) string {
 	return "in " + strings.Join(readers, ", ") + " is something that no module knows"
 }
 
-func noPCSC(socket string) string { return "there is no reader, and no " + socket }
+func blankToken(readers []string) string {
+	return "in " + strings.Join(readers, ", ") + " is a token that was never initialised"
+}
+
+func noPCSC(socket string) string {
+	return noReader + ", and the service for readers does not listen at " + socket
+}
 
 // pinHabitOf is when the card asks for its PIN, where that is not simply at login.
 func pinHabitOf(t pkcs11card.Token) string {

@@ -149,8 +149,13 @@ func noRelay(err error) trouble {
 func ownCertificate(e *peer.OwnCertificateError) trouble {
 	t := ofCode(wire.CodeOf(e))
 	t.what = "your card would not be accepted: " + e.Err.Error()
-	if t.code == wire.CodeCertificateInvalid.String() {
+	switch t.code {
+	case wire.CodeCertificateInvalid.String():
 		t.advice = remedyOwnCertificate
+	case wire.CodeCertificateExpired.String():
+		t.advice = remedyExpired
+	case wire.CodeCertificateRevoked.String():
+		t.advice = remedyRevoked
 	}
 	return t
 }
