@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"os"
 	"runtime"
 	"time"
@@ -47,7 +48,8 @@ func (c *doctorCommand) run(p *program) int {
 	d.places(&c.asksRevocation)
 
 	if ctx.Err() != nil {
-		d.fails("doctor", ctx.Err())
+		d.screen.show(errorEvent(interrupted()))
+		return statusFailed
 	}
 	d.screen.show(noticeEvent{diagnosis(d.failed)})
 	if d.failed > 0 {
@@ -82,8 +84,11 @@ func (d *doctor) bad(name, text, remedy string) {
 	d.screen.show(checkEvent{Name: name, Text: text, Remedy: remedy})
 }
 
-// fails says of an error what peer chat would say.
+// fails says of an error what peer chat would say; nothing of what an interrupt broke.
 func (d *doctor) fails(name string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	t := explain(err)
 	if t.code == wire.CodeInternal.String() {
 		t.what, t.advice = err.Error(), remedyUnforeseen

@@ -67,6 +67,9 @@ func (d *doctor) revocation(ctx context.Context, flags *asksRevocation, card, re
 		policy := *d.policy
 		policy.Revocation = l
 		_ = policy.Recheck(ctx, party, time.Nanosecond) // what an authority says now; the findings say more than the error
+		if ctx.Err() != nil {
+			return
+		}
 		d.readings = append(d.readings, l.readings...)
 		l.readings = nil
 		d.findings(c.name, l.found)

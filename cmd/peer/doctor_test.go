@@ -310,6 +310,40 @@ func TestDoctorGoesOn(t *testing.T) {
 	}
 }
 
+// An interrupt ends the waiting for whatever it is, and is not told as something to mend.
+func TestDoctorInterrupted(t *testing.T) {
+	world := newWorld(t)
+	for name, ill := range map[string]func(p *patient){
+		"a module that hangs": func(p *patient) {
+			p.args = []string{"--card", cardURI}
+			p.program.machine.survey = func(ctx context.Context, _ []string) []pkcs11card.Module {
+				<-ctx.Done()
+				return []pkcs11card.Module{failing(ctx.Err())}
+			}
+		},
+		"a silent relay":     func(p *patient) { p.silent(echoNothing) },
+		"a silent authority": func(p *patient) { p.hangs = make(chan struct{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			checks, status := diagnose(t, world, func(p *patient) {
+				ill(p)
+				p.program.interrupts = func(signals chan<- os.Signal) func() {
+					time.AfterFunc(time.Second, func() { signals <- os.Interrupt })
+					return func() {}
+				}
+			})
+			for _, e := range checks {
+				if !e.OK {
+					t.Errorf("%+v", e)
+				}
+			}
+			if _, told := checks["interrupted"]; !told || status != statusFailed {
+				t.Errorf("status %d: %+v", status, checks)
+			}
+		})
+	}
+}
+
 // What is well says what a person wants to know of it.
 func TestDoctorTells(t *testing.T) {
 	world := newWorld(t)

@@ -12,6 +12,7 @@ import (
 	"sinete/cardauth"
 	"sinete/cardauth/pkcs11card"
 	"sinete/cardauth/revocation"
+	"sinete/wire"
 )
 
 // All that peer doctor says which no other command does.
@@ -110,7 +111,7 @@ func rootNotTrusted(root, dir string) string {
 }
 
 func answers(relay string, took time.Duration) string {
-	s := relay + " answers, in version 1 of the protocol"
+	s := relay + fmt.Sprintf(" answers, in version %d of the protocol", wire.Version)
 	if took > 0 {
 		s += fmt.Sprintf(", after %v", took.Round(100*time.Microsecond))
 	}
@@ -161,7 +162,7 @@ func versions(system string) string {
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
 		version = b.Main.Version
 	}
-	return fmt.Sprintf("peer %s, protocol 1, %s, %s/%s", version, runtime.Version(), system, runtime.GOARCH)
+	return fmt.Sprintf("peer %s, protocol %d, %s, %s/%s", version, wire.Version, runtime.Version(), system, runtime.GOARCH)
 }
 
 func moduleOf(m *pkcs11card.Module) string {
