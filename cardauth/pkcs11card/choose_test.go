@@ -6,7 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 	"sinete/internal/trialpki"
+	"sinete/wire"
 )
 
 func TestChoose(t *testing.T) {
@@ -120,4 +122,28 @@ func aged(c *x509.Certificate, years int) *x509.Certificate {
 	other := *c
 	other.NotBefore, other.NotAfter = c.NotBefore.AddDate(years, 0, 0), c.NotAfter.AddDate(years, 0, 0)
 	return &other
+}
+
+func TestMechanism(t *testing.T) {
+	all := []uint64{cryptoki.MechRSAPSS, cryptoki.MechSHA256RSAPSS, cryptoki.MechRSAPKCS, cryptoki.MechSHA256RSA, cryptoki.MechECDSA}
+	for _, tt := range []struct {
+		list, right []uint64
+		scheme      wire.Scheme
+		want        uint64
+		made        wire.Scheme // 0: none
+	}{
+		{all, nil, wire.SchemeRSAPKCS1, cryptoki.MechSHA256RSA, wire.SchemeRSAPKCS1},
+		{all, nil, wire.SchemeP384, cryptoki.MechECDSA, wire.SchemeP384},
+		{all[:3], nil, wire.SchemeRSAPKCS1, cryptoki.MechRSAPKCS, wire.SchemeRSAPKCS1},
+		{all[:2], nil, wire.SchemeRSAPKCS1, cryptoki.MechSHA256RSAPSS, wire.SchemeRSAPSS},
+		{all[:1], nil, wire.SchemeRSAPKCS1, cryptoki.MechRSAPSS, wire.SchemeRSAPSS},
+		{all[:3], []uint64{cryptoki.MechSHA256RSA}, wire.SchemeRSAPKCS1, 0, 0}, // lists what it does wrong
+		{all, []uint64{cryptoki.MechRSAPKCS}, wire.SchemeRSAPKCS1, cryptoki.MechRSAPKCS, wire.SchemeRSAPKCS1},
+		{all[:4], nil, wire.SchemeP256, 0, 0},
+		{nil, nil, wire.SchemeRSAPKCS1, 0, 0},
+	} {
+		if m, made, ok := mechanism(tt.list, tt.right, tt.scheme); m != tt.want || made != tt.made || ok != (tt.made != 0) {
+			t.Errorf("%x of %x for %v: %x, %v", tt.list, tt.right, tt.scheme, m, made)
+		}
+	}
 }

@@ -32,8 +32,8 @@ var digestInfo = []byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x
 
 // mechanism is the best on the list for a key whose default scheme is s, and the scheme that it makes. One that takes the
 // message stands before one that takes a DigestInfo, since some cards hash by themselves or not at all; PSS stands last, for
-// tokens that have given up PKCS #1 v1.5.
-func mechanism(list []uint64, s wire.Scheme) (uint64, wire.Scheme, bool) {
+// tokens that have given up PKCS #1 v1.5. Where right holds any, one that is not among them is passed over.
+func mechanism(list, right []uint64, s wire.Scheme) (uint64, wire.Scheme, bool) {
 	type choice struct {
 		mechanism uint64
 		scheme    wire.Scheme
@@ -44,7 +44,7 @@ func mechanism(list []uint64, s wire.Scheme) (uint64, wire.Scheme, bool) {
 			{cryptoki.MechSHA256RSAPSS, wire.SchemeRSAPSS}, {cryptoki.MechRSAPSS, wire.SchemeRSAPSS}}
 	}
 	for _, w := range wanted {
-		if slices.Contains(list, w.mechanism) {
+		if slices.Contains(list, w.mechanism) && (right == nil || slices.Contains(right, w.mechanism)) {
 			return w.mechanism, w.scheme, true
 		}
 	}
@@ -62,7 +62,7 @@ func (c *card) chooseMechanism(ctx context.Context) error {
 		return err
 	}
 	var ok bool
-	if c.mech, c.scheme, ok = mechanism(list, s); !ok {
+	if c.mech, c.scheme, ok = mechanism(list, c.info.Profile.Mechanisms, s); !ok {
 		return &UnsupportedError{What: fmt.Sprintf("the token %q has no mechanism for %v", c.info.Label, s)}
 	}
 	return nil

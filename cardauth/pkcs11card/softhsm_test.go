@@ -158,7 +158,7 @@ func TestSuiteWithPSS(t *testing.T) {
 					}
 					c := opened.(*card)
 					var ok bool
-					if c.mech, c.scheme, ok = mechanism([]uint64{mech}, c.scheme); !ok || c.scheme != wire.SchemeRSAPSS {
+					if c.mech, c.scheme, ok = mechanism([]uint64{mech}, nil, c.scheme); !ok || c.scheme != wire.SchemeRSAPSS {
 						t.Fatalf("chose %#x, %v", c.mech, c.scheme)
 					}
 					return c

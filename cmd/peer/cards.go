@@ -74,6 +74,7 @@ func readersOf(tokens []pkcs11card.Token, o pkcs11card.Options, now time.Time) (
 		for _, cert := range t.Certificates {
 			e := certificateEntry{URI: cert.URI, Name: cardauth.DisplayName(cert.Certificate), Label: cert.Label, Key: keyName(cert.PublicKey),
 				NotAfter: cert.NotAfter.UTC().Format(time.RFC3339), Reason: cmp.Or(cert.Refuse, outOfValidity(cert.Certificate, now)), authority: cert.IsCA}
+			e.Holder, e.Number = t.Profile.Holder(cert.Certificate)
 			e.Usable = e.Reason == ""
 			if e.Usable && !seen[string(cert.Raw)] {
 				seen[string(cert.Raw)] = true

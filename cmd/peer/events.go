@@ -130,6 +130,8 @@ type certificateEntry struct {
 	Reason   string `json:"reason"` // why it is not usable
 	Chosen   bool   `json:"chosen"` // what peer chat takes where no card is named
 	Why      string `json:"why"`    // it is chosen
+	Holder   string `json:"holder"` // as this kind of card writes it
+	Number   string `json:"number"` // likewise
 
 	authority bool
 }

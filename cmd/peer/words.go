@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -354,7 +355,11 @@ func readerLines(e readerEvent) []string {
 		if t, err := time.Parse(time.RFC3339, c.NotAfter); err == nil {
 			until = t.Local().Format(time.DateOnly)
 		}
-		lines = append(lines, fmt.Sprintf("  %s, %s, %s, valid until %s", c.Name, c.Label, c.Key, until), "    "+c.URI)
+		who := cmp.Or(c.Holder, c.Name)
+		if c.Number != "" {
+			who += " (" + c.Number + ")"
+		}
+		lines = append(lines, fmt.Sprintf("  %s, %s, %s, valid until %s", who, c.Label, c.Key, until), "    "+c.URI)
 		switch {
 		case c.Chosen:
 			lines = append(lines, "    this one is used"+whyChosen[c.Why])

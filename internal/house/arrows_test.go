@@ -34,7 +34,7 @@ var rooms = []room{
 	{name: "cardauth/seal", imports: "wire", pure: true},
 	{name: "cardauth/softcard", imports: "wire cardauth cardauth/seal"},
 	{name: "cardauth/pkcs11card", imports: "wire cardauth cardauth/seal cardauth/pkcs11card/*"},
-	{name: "cardauth/pkcs11card/profile", imports: "", pure: true},
+	{name: "cardauth/pkcs11card/profile", imports: "cardauth cardauth/pkcs11card/internal/cryptoki"},
 	{name: "cardauth/pkcs11card/internal/cryptoki", imports: "", pure: true},
 	{name: "cardauth/pkcs11card/internal/native", imports: "cardauth/pkcs11card/internal/cryptoki"},
 	{name: "cardauth/pkcs11card/internal/child", imports: "cardauth/pkcs11card/internal/cryptoki cardauth/pkcs11card/internal/native"},

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"sinete/cardauth/pkcs11card/internal/cryptoki"
 )
 
 // Profile is a kind of card as one kind of module shows it.
@@ -29,6 +31,13 @@ type Profile struct {
 	Terminal      bool // without a screen its dialog reads the terminal
 	StaticReaders bool // a reader plugged in later is seen by a module loaded anew only
 
+	// Mechanisms are those by which this kind signs right, whatever else its module lists; none: all that are listed.
+	Mechanisms []uint64
+
+	// How the holder stands in the certificate, see Holder.
+	NumberAfter []string // one of these stands before the number in the subject's serialNumber
+	NameApart   bool     // given name and surname say more plainly than the common name who it is
+
 	Note string // for whoever wonders
 }
 
@@ -45,26 +54,46 @@ type Facts struct {
 // Known are the profiles, the more exact ones first.
 var Known = []Profile{
 	{Name: "Cartão de Cidadão v1", Modules: own["pteid"], Key: "RSA", Dialog: true, EachTime: true, CAN: true, Terminal: true, StaticReaders: true,
+		Mechanisms: pkcs1, NumberAfter: numbers["PT"],
 		Note: "RSA 2048 or 3072; the module asks for the PIN at each signature"},
 	{Name: "Cartão de Cidadão v2", Modules: own["pteid"], Key: "EC", Dialog: true, EachTime: true, CAN: true, Terminal: true, StaticReaders: true,
+		Mechanisms: ecdsa, NumberAfter: numbers["PT"],
 		Note: "P-256; contactless it wants the CAN at login, and the PIN at each signature all the same"},
-	{Name: "Cartão de Cidadão", Modules: own["pteid"], Dialog: true, EachTime: true, CAN: true, Terminal: true, StaticReaders: true},
-	{Name: "Cartão de Cidadão v1 through OpenSC", Modules: own["opensc"], Label: "CARTAO DE CIDADAO", Note: "OpenSC does not know v2"},
+	{Name: "Cartão de Cidadão", Modules: own["pteid"], Dialog: true, EachTime: true, CAN: true, Terminal: true, StaticReaders: true, NumberAfter: numbers["PT"]},
+	{Name: "Cartão de Cidadão v1 through OpenSC", Modules: own["opensc"], Label: "CARTAO DE CIDADAO", Mechanisms: hashing, NumberAfter: numbers["PT"],
+		Note: "OpenSC does not know v2"},
 
 	{Name: "PIV through Yubico's module", Modules: own["ykcs11"], Authenticates: slot9A, Note: "slot 9A authenticates; 9C wants the PIN each time"},
 	{Name: "PIV", Modules: own["opensc"], Maker: "piv_II", Authenticates: slot9A, Note: "slot 9A authenticates; 9C wants the PIN each time"},
 
-	{Name: "Estonian ID card", Modules: own["opensc"], Label: "ESTEID", Note: "PIN1 authenticates; a slot for each PIN"},
-	{Name: "Estonian ID card", Modules: own["opensc"], Label: "Isikutuvastus", Note: "PIN1 authenticates; a slot for each PIN"},
+	{Name: "Estonian ID card", Modules: own["opensc"], Label: "ESTEID", Mechanisms: ecdsa, NumberAfter: numbers["EE"], NameApart: true,
+		Note: "PIN1 authenticates; a slot for each PIN"},
+	{Name: "Estonian ID card", Modules: own["opensc"], Label: "Isikutuvastus", Mechanisms: ecdsa, NumberAfter: numbers["EE"], NameApart: true,
+		Note: "PIN1 authenticates; a slot for each PIN"},
 
-	{Name: "Belgian eID", Modules: own["beid"], Dialog: true, Note: "the module asks for the PIN by itself, and once"},
-	{Name: "Belgian eID through OpenSC", Modules: own["opensc"], Label: "BELPIC"},
+	{Name: "Belgian eID", Modules: own["beid"], Dialog: true, NameApart: true, Note: "the module asks for the PIN by itself, and once"},
+	{Name: "Belgian eID through OpenSC", Modules: own["opensc"], Label: "BELPIC", NameApart: true},
 
-	{Name: "DNI electrónico", Modules: own["dnie"], Note: "slow: a secure channel, and consent for each signature"},
-	{Name: "DNI electrónico through OpenSC", Modules: own["opensc"], Label: "DNI electr"},
+	{Name: "DNI electrónico", Modules: own["dnie"], Mechanisms: pkcs1, NumberAfter: numbers["ES"], NameApart: true,
+		Note: "slow: a secure channel, and consent for each signature"},
+	{Name: "DNI electrónico through OpenSC", Modules: own["opensc"], Label: "DNI electr", Mechanisms: pkcs1, NumberAfter: numbers["ES"], NameApart: true},
 
 	{Name: "SoftHSM", Modules: own["softhsm"], Maker: "SoftHSM project", Note: "keys in files, for trials"},
 	{Name: "SoftHSM", Maker: "SoftHSM project", Note: "keys in files, for trials"},
+}
+
+// Of RSA cards some sign with PSS only by applets of late years, and one takes no DigestInfo through OpenSC.
+var (
+	pkcs1   = []uint64{cryptoki.MechSHA256RSA, cryptoki.MechRSAPKCS}
+	hashing = []uint64{cryptoki.MechSHA256RSA}
+	ecdsa   = []uint64{cryptoki.MechECDSA}
+)
+
+// numbers are the prefixes of serialNumber by country: that of the card, or the semantics identifier of ETSI EN 319 412-1 section 5.1.
+var numbers = map[string][]string{
+	"PT": {"BI", "PNOPT-", "IDCPT-"},
+	"EE": {"PNOEE-"},
+	"ES": {"IDCES-", "PNOES-"},
 }
 
 // slot9A is the CKA_ID that both modules give the key in that slot.

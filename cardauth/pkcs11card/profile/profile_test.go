@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"strings"
 	"testing"
 )
@@ -79,6 +81,35 @@ func TestNeedsPCSC(t *testing.T) {
 		"/usr/lib/softhsm/libsofthsm2.so": false, "/x/libother.so": false} {
 		if got := NeedsPCSC(path); got != want {
 			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
+
+func TestHolder(t *testing.T) {
+	const pteid, opensc = "/usr/local/lib/libpteidpkcs11.so", "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so"
+	apart := func(given, surname string) []pkix.AttributeTypeAndValue {
+		return []pkix.AttributeTypeAndValue{{Type: oidGivenName, Value: given}, {Type: oidSurname, Value: surname}}
+	}
+	for _, tt := range []struct {
+		f            Facts
+		subject      pkix.Name
+		name, number string
+	}{
+		{Facts{Module: pteid, Key: "EC"}, pkix.Name{CommonName: "ANA SILVA", SerialNumber: "BI12345678"}, "ANA SILVA", "12345678"},
+		{Facts{Module: opensc, Label: "x (CARTAO DE CIDADAO)"}, pkix.Name{CommonName: "ANA", SerialNumber: "PNOPT-12345678"}, "ANA", "12345678"},
+		{Facts{Module: opensc, Label: "ESTEID"},
+			pkix.Name{CommonName: "MÄNNIK,MARI-LIIS,47101010033", SerialNumber: "PNOEE-47101010033", Names: apart("MARI-LIIS", "MÄNNIK")},
+			"MARI-LIIS MÄNNIK", "47101010033"},
+		{Facts{Module: opensc, Label: "DNI electrónico"},
+			pkix.Name{CommonName: "X Y, JUAN (AUTENTICACIÓN)", SerialNumber: "IDCES-00000000T", Names: apart("JUAN", "X")}, "JUAN X", "00000000T"},
+		{Facts{Module: opensc, Label: "BELPIC"}, pkix.Name{CommonName: "Jan Peeters (Authentication)", SerialNumber: "71715100070"},
+			"Jan Peeters (Authentication)", "71715100070"}, // says nothing apart
+		{Facts{}, pkix.Name{CommonName: "Rui\u202e", SerialNumber: "BI1\x1b"}, "Rui\ufffd", "BI1\ufffd"},
+		{Facts{}, pkix.Name{}, "", ""},
+	} {
+		p := Of(tt.f)
+		if name, number := p.Holder(&x509.Certificate{Subject: tt.subject}); name != tt.name || number != tt.number {
+			t.Errorf("%s: %q, %q", p.Name, name, number)
 		}
 	}
 }
