@@ -47,7 +47,7 @@ check: ## all that must hold before a commit
 	$(call step,go.mod and go.sum,$(GO) mod tidy -diff)
 	$(call step,go vet,$(GO) vet ./...)
 	$(call step,staticcheck,$(GO) tool staticcheck ./...)
-	$(call step,tests with the race detector in random order,$(GO) test -race -shuffle=on -timeout 12m ./...)
+	$(call step,tests with the race detector in random order,$(GO) test -race -shuffle=on -timeout 25m ./...)
 	$(call step,tests without cgo,CGO_ENABLED=0 $(GO) test -timeout 12m $$($(GO) list ./... | grep -v /pkcs11card))
 	$(call step,fuzzing for $(FUZZ) each,./scripts/fuzz.sh $(FUZZ))
 

@@ -87,7 +87,7 @@ func TestLoginsThatFail(t *testing.T) {
 		{name: "no address", address: "relay", card: soft("carla"),
 			code: "relay-address", status: 2, advice: "HOST:PORT"},
 		{name: "no such host", address: "relay.invalid:7443", card: soft("carla"),
-			code: "relay-unreachable", status: 1, advice: "Is the address right"},
+			code: "relay-unreachable", status: 1, advice: "Is the name right"},
 		{name: "no such suite", card: soft("carla"), args: []string{"--suite", "ROT13"},
 			code: "suite-unsupported", status: 2, advice: "There are X25519MLKEM768-AES256GCM-SHA384"},
 		{name: "revocation hard, and nobody to ask", card: soft("carla"), args: []string{"--revocation", "hard"},
