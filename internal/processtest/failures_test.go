@@ -75,7 +75,7 @@ func TestLoginsThatFail(t *testing.T) {
 		{name: "another authority's card, refused by the relay", card: mallory, args: []string{"--trust", both},
 			code: "certificate-invalid", status: 3, advice: "authorities that both sides trust"},
 		{name: "expired card", card: soft("old"),
-			code: "certificate-expired", status: 3, advice: "an expired card must be renewed"},
+			code: "certificate-expired", status: 3, advice: "Otherwise have the card renewed"},
 		{name: "no trust folder", card: soft("carla"), args: []string{"--trust", filepath.Join(dir, "none")},
 			code: "trust-missing", status: 1, advice: "--trust DIR"},
 		{name: "another relay than the one meant", card: soft("carla"), args: []string{"--relay-name", "relay.example.org"},
