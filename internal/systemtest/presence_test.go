@@ -391,8 +391,15 @@ func TestRelayRestarts(t *testing.T) {
 	})
 }
 
-// A channel that breaks again and again, as somebody who tampers can have it, is left to the person, with the reason, after a few attempts.
+// A channel that breaks again and again, as somebody who tampers can have it, or whose rekeyings fail, is left to the person, with the reason,
+// after a few attempts.
 func TestConversationThatBreaksAgainAndAgain(t *testing.T) {
+	for _, why := range []wire.Code{wire.CodeIntegrity, wire.CodeWrongContext, wire.CodeAuthenticationFailed} {
+		t.Run(why.String(), func(t *testing.T) { breaksAgainAndAgain(t, why) })
+	}
+}
+
+func breaksAgainAndAgain(t *testing.T, why wire.Code) {
 	simulated(t, graceful, func(t *testing.T, w *world) {
 		birds := newCanary(t, w)
 		alice, mallory := w.dwell(t, w.plain("alice")), w.evilPeer(t, w.card("mallory"))
@@ -406,7 +413,7 @@ func TestConversationThatBreaksAgainAndAgain(t *testing.T) {
 				}
 				alice.until("the conversation", alice.talking)
 				mallory.ask(func(req uint64) wire.Control {
-					return wire.Disconnect{Req: req, Conversation: talk.open.Conversation, Number: wire.CodeIntegrity}
+					return wire.Disconnect{Req: req, Conversation: talk.open.Conversation, Number: why}
 				})
 			}
 		}()
@@ -416,7 +423,7 @@ func TestConversationThatBreaksAgainAndAgain(t *testing.T) {
 		_, err = alice.Connect(t.Context(), people[i].ID, nil)
 		must(t, err)
 		alice.until("giving up", func() bool { return number[*peer.GivenUp](alice) == 1 })
-		if kinds := alice.kinds(); kinds[len(kinds)-1] != "given up: integrity" {
+		if kinds := alice.kinds(); kinds[len(kinds)-1] != "given up: "+why.String() {
 			t.Errorf("%v", kinds)
 		}
 		time.Sleep(10 * time.Minute)

@@ -77,6 +77,12 @@ func healsChannel(number wire.Code) bool {
 	return true
 }
 
+// brokeRekeying reports whether a channel that stood can have ended with that number because its two ends had come to know different
+// keys of it. Nobody is refused by that: a fresh challenge heals it, where the same number at the first handshake speaks of the other.
+func brokeRekeying(number wire.Code) bool {
+	return number == wire.CodeWrongContext || number == wire.CodeAuthenticationFailed
+}
+
 // isFault reports whether something broke that should not, rather than a connection or a person's being there.
 func isFault(err error) bool {
 	if err == ErrRemoved || err == ErrIdle || errors.Is(err, ErrDelegationEnds) {

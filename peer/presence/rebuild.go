@@ -71,7 +71,8 @@ func (p *Presence) ended(s *peer.Session, c *peer.Conversation, w *wanted) {
 	default:
 		w.faults = 0
 	}
-	if ends := number == wire.CodeCertificateExpired && c.Delegated(); !healsChannel(number) && !ends || w.faults > maxFaults {
+	ends := number == wire.CodeCertificateExpired && c.Delegated()
+	if !healsChannel(number) && !ends && !brokeRekeying(number) || w.faults > maxFaults {
 		p.giveUp(w, number)
 		return
 	}

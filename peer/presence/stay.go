@@ -235,7 +235,7 @@ func (p *Presence) healsSession(s *peer.Session, err error) bool {
 	case wire.CodeOf(err) == wire.CodeCertificateExpired && s.Standing() != nil:
 		return time.Until(s.Standing().Until()) < endsSoon // the relay's clock is ahead of this one's
 	}
-	return heals(err)
+	return heals(err) || brokeRekeying(wire.CodeOf(err))
 }
 
 func isAbsent(err error) bool {
