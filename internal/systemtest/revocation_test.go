@@ -26,6 +26,8 @@ type authorities struct {
 	*trialpki.Responder
 	real http.Transport
 
+	answering sync.Mutex // what the responder says does not change under it
+
 	mu      sync.Mutex
 	down    bool
 	openSSL string // address of what answers for opensslHost
@@ -48,6 +50,8 @@ func (a *authorities) RoundTrip(q *http.Request) (*http.Response, error) {
 		return a.real.RoundTrip(there)
 	}
 	out := httptest.NewRecorder()
+	a.answering.Lock()
+	defer a.answering.Unlock()
 	a.ServeHTTP(out, q)
 	return out.Result(), nil
 }
@@ -62,6 +66,19 @@ func (a *authorities) setDown(down bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.down = down
+}
+
+func (a *authorities) setOpenSSL(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.openSSL = address
+}
+
+// become has an authority say something else from now on.
+func (a *authorities) become(w *world, make func(w *world, a *authorities)) {
+	a.answering.Lock()
+	defer a.answering.Unlock()
+	make(w, a)
 }
 
 const bound = 15 * time.Minute
@@ -135,7 +152,7 @@ func TestStatusAtLogin(t *testing.T) {
 				a := w.revocable(true, 0)
 				// Lists would know better than some of these answers.
 				bob := w.cardWithoutList("bob")
-				s.make(w, a)
+				a.become(w, s.make)
 				cfg := w.config(bob) // Bob's own program does not ask: a thief's would not either
 				if s.want == wire.CodeBye {
 					w.loginWith(cfg)
@@ -174,7 +191,7 @@ func TestStatusInAConversation(t *testing.T) {
 					a := w.revocable(false, 0)
 					alice := w.loginWith(w.askingConfig(w.card("alice"), a))
 					bob := w.login(w.cardWithoutList("bob"))
-					s.make(w, a)
+					a.become(w, s.make)
 					from, to := alice, bob
 					if bobBegins {
 						from, to = bob, alice
@@ -349,7 +366,7 @@ func TestStatusByOpenSSL(t *testing.T) {
 
 	// Another card holder's word counts for nothing, with the relay and between people.
 	a := w.revocable(true, 0)
-	a.openSSL = forged
+	a.setOpenSSL(forged)
 	turnedAway(t, tryLogin(t, w.config(bob)), wire.CodeRevocationUnknown)
 	for _, c := range []struct {
 		address string
@@ -358,7 +375,7 @@ func TestStatusByOpenSSL(t *testing.T) {
 		w.stop()
 		w.relay.Policy = w.policy // asks nobody
 		w.start()
-		a.openSSL = c.address
+		a.setOpenSSL(c.address)
 		alice, session := w.loginWith(w.askingConfig(w.card("alice"), a)), w.login(bob)
 		if _, err := alice.Connect(t.Context(), listed(t, alice, session).ID, nil); wire.CodeOf(err) != c.want {
 			t.Errorf("a conversation with him: %v, want %v", err, c.want)
@@ -368,12 +385,10 @@ func TestStatusByOpenSSL(t *testing.T) {
 	}
 
 	a = w.revocable(true, 0)
-	a.openSSL = good
+	a.setOpenSSL(good)
 	alice, session := w.loginWith(w.askingConfig(w.card("alice"), a)), w.login(bob)
 	c, _ := connect(t, alice, session)
-	a.mu.Lock()
-	a.openSSL = revoked
-	a.mu.Unlock()
+	a.setOpenSSL(revoked)
 	if closed := lastOf(t, c); closed.Number != wire.CodeCertificateRevoked {
 		t.Errorf("%+v", closed)
 	}

@@ -64,7 +64,9 @@ func TestRelayKeyInAnHSM(t *testing.T) {
 func TestTalkWithACardInAReader(t *testing.T) {
 	r := reader.Start(t)
 	w := newWorld(t, nil, nil)
+	w.stop()
 	w.policy.Intermediates = []*x509.Certificate{w.pki.State.Certificate, w.pki.Card.Certificate, w.pki.Authentication.Certificate}
+	w.start()
 	chip, certificate := reader.NewPIV(t, w.pki, "alice", trialpki.P256)
 	r.Insert(t, chip)
 	card, err := pkcs11card.Open(t.Context(), "pkcs11:id=%01?module-path="+r.Module(t), says(reader.PIVPIN))
