@@ -47,9 +47,8 @@ func TestFrozenSessionIsSuperseded(t *testing.T) {
 	a, b := connected(t, again, bruno.process, "Alice", "Bruno")
 	talk(t, a, b, "me again")
 
-	// And is told what happened meanwhile: that it was superseded or, where the relay's word was lost, that the card is in use.
-	alice.signal(syscall.SIGCONT)
-	alice.event("session", "state", "closed")
+	alice.signal(syscall.SIGCONT) // and is told what happened meanwhile
+	alice.event("session", "state", "closed", "reason", "superseded")
 	alice.ends(3)
 	talk(t, a, b, "undisturbed")
 }
