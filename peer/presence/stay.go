@@ -157,6 +157,9 @@ func (p *Presence) comeBack(why error) (*peer.Session, error) {
 		}
 		err = p.sleep(backoff(tries))
 	}
+	if wire.CodeOf(err) == wire.CodeCardInUse { // this one was there first, and the relay's word that it was superseded can be lost
+		err = wire.Errorf(wire.CodeSuperseded, "another session of the card was there when this one came back: %v", err)
+	}
 	return nil, err
 }
 
