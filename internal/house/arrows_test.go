@@ -56,7 +56,9 @@ var rooms = []room{
 
 	{name: "peer", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},
 	{name: "peer/presence", imports: "wire cardauth cardauth/seal transport peer"},
-	{name: "peer/store", imports: "wire"},
+	{name: "peer/store", imports: "wire peer/store/internal/journal peer/store/internal/vault"},
+	{name: "peer/store/internal/journal", imports: "wire"},
+	{name: "peer/store/internal/vault", imports: ""},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},
 
 	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link"},
