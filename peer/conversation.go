@@ -9,6 +9,7 @@ import (
 
 	"sinete/cardauth"
 	"sinete/internal/link"
+	"sinete/peer/store"
 	"sinete/transport/channel"
 	"sinete/wire"
 )
@@ -23,8 +24,8 @@ type Conversation struct {
 	session *Session
 	lane    *link.Lane
 	role    wire.Role
-	contact *contact      // set before established is closed
-	wake    chan struct{} // raised when there is more to send; likewise
+	contact *store.Contact // set before established is closed
+	feed    *store.Feed    // likewise
 	suites  []wire.Suite
 	chosen  [32]byte        // hash of the certificate that must answer, where this user asked
 	frames  chan wire.Frame // of the handshake lane, for its driver
@@ -190,12 +191,14 @@ func (c *Conversation) handshake(ctx context.Context) error {
 	c.toThem = wire.Parties(s.own.Identity, s.own.KeyHash, other.Identity, other.KeyHash)
 	c.fromUs = wire.Parties(other.Identity, other.KeyHash, s.own.Identity, s.own.KeyHash)
 	s.mu.Lock()
-	if c.ctx.Err() == nil { // else end has been here, and nothing would take it out again
-		s.byChannel[ch.ID] = c
+	if c.ctx.Err() != nil { // end has been here: there may be a successor already, whose the outbox is
+		s.mu.Unlock()
+		return context.Cause(c.ctx)
 	}
+	s.byChannel[ch.ID] = c
+	c.contact = s.cfg.Store.Contact(c.Person.Identity)
+	c.feed = c.contact.Feed()
 	s.mu.Unlock()
-	c.contact = s.memory.contact(c.Person.Identity)
-	c.wake = c.contact.rewind()
 	close(c.established)
 	s.events.put(&Opened{c})
 	return nil
@@ -348,31 +351,32 @@ func (c *Conversation) sealed(e *wire.SealEntry) error {
 	if e.Head.Mine == nil {
 		return nil
 	}
+	var texts []store.Text
 	for _, a := range c.arrived {
-		c.show(a)
+		switch a.content.Type {
+		case wire.ContentText:
+			c.verified = &a.content.Number
+			texts = append(texts, store.Text{ID: a.content.ID, Number: a.content.Number, Time: time.UnixMilli(int64(a.content.Time)),
+				Text: a.content.Text, Label: a.label})
+		case wire.ContentMachine:
+			c.speaksFrom(a.content.Machine)
+		case wire.ContentBye: // closed with peer-left follows, from the relay
+			c.byeSeen.Store(true)
+		}
 	}
 	c.arrived = nil
 	place := *e.Head.Mine
-	c.events.whenTaken(func() { c.stored(place) })
+	c.show(c.contact.Receive(texts), func() { c.stored(place) })
 	return nil
 }
 
-// show hands out a content whose seals have been verified.
-func (c *Conversation) show(a arrival) {
-	switch a.content.Type {
-	case wire.ContentText:
-		c.verified = &a.content.Number
-		if c.contact.knows(a.content.ID) {
-			return
-		}
-		// An id is known once it has been handed out: until then it may come again in another conversation, and must.
-		c.events.putIf(func() bool { return c.contact.arrived(a.content.ID) },
-			&Message{a.content.Number, a.content.ID, a.content.Text, time.UnixMilli(int64(a.content.Time)), a.label})
-	case wire.ContentMachine:
-		c.speaksFrom(a.content.Machine)
-	case wire.ContentBye: // closed with peer-left follows, from the relay
-		c.byeSeen.Store(true)
+// show hands out the texts before to that nobody has taken yet, be it in this conversation or another one.
+func (c *Conversation) show(to uint64, taken func()) {
+	if c.contact.Unshown(to) == 0 {
+		c.events.whenTaken(taken)
+		return
 	}
+	c.events.putTexts(&texts{c.contact, to}, taken)
 }
 
 // stored acknowledges everything up to a place, once the program has taken it.
@@ -433,7 +437,18 @@ func (c *Conversation) machineFrame(body []byte) error {
 }
 
 func (c *Conversation) speaksFrom(m wire.Machine) {
-	c.events.put(c.contact.speaksFrom(m.Hash, m.Description))
+	s := &MachineStatement{Known: MachineNew, Description: m.Description}
+	switch before := c.contact.SpeaksFrom(store.Machine(m)); {
+	case before == nil:
+	case before.Hash == m.Hash:
+		s.Known = MachineKnown
+	default:
+		s.Known, s.Before = MachineChanged, before.Description
+	}
+	c.events.put(s)
+	if to := c.contact.Came(); c.contact.Unshown(to) > 0 { // of a conversation before, whose events nobody may take any more
+		c.events.putTexts(&texts{c.contact, to}, nil)
+	}
 }
 
 // Next waits for the next event: *Message, *Receipt, *MachineStatement, *Warning, and at the end *Closed. Taking a message
@@ -503,7 +518,11 @@ func (c *Conversation) finish() {
 		c.keys.Close()
 		c.channel.Erase()
 	}
-	c.events.put(&Closed{c.reason(), c.session.memory.queued(c.Person.Identity), c.verified})
+	queued := 0
+	if contact := c.session.cfg.Store.Known(c.Person.Identity); contact != nil {
+		queued, _ = contact.Waiting()
+	}
+	c.events.put(&Closed{c.reason(), queued, c.verified})
 	close(c.ended)
 }
 

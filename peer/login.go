@@ -93,7 +93,7 @@ func Login(ctx context.Context, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{cfg: cfg, own: own, events: newQueue(), memory: cfg.Memory, verifier: seal.NewVerifier(1024),
+	s := &Session{cfg: cfg, own: own, events: newQueue(), verifier: seal.NewVerifier(1024),
 		requests: map[uint64]chan wire.Control{}, conversations: map[[16]byte]*Conversation{},
 		byChannel: map[[32]byte]*Conversation{}, attempts: map[string]*attempt{},
 		bye: make(chan struct{}), done: make(chan struct{})}

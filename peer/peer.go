@@ -20,6 +20,7 @@ import (
 
 	"sinete/cardauth"
 	"sinete/cardauth/revocation"
+	"sinete/peer/store"
 	"sinete/transport/channel"
 	"sinete/wire"
 )
@@ -54,7 +55,7 @@ type Config struct {
 	MinSuite  wire.Suite   // none weaker is ever offered or taken, Connect's included; 0: any
 	Sign      Signing      // empty: SignAuto
 	Standing  *Standing    // of a session whose connection was lost: logs in with its delegation; nil: with the card
-	Memory    *Memory      // what outlives a session; nil: a new one
+	Store     *store.Store // what outlives a session; nil: a new one in memory
 	Machine   *Machine     // nil: this machine
 	Limits    wire.RekeyLimits
 	Recheck   time.Duration // how long after a revocation a session or conversation with that certificate ends at the latest; 0: 15 minutes
@@ -81,8 +82,8 @@ func (c *Config) complete() error {
 	if c.Suites = wire.SuitesAtLeast(c.Suites, c.MinSuite); len(c.Suites) == 0 {
 		return wire.Errorf(wire.CodeSuiteUnsupported, "every suite offered is weaker than %v", c.MinSuite)
 	}
-	if c.Memory == nil {
-		c.Memory = NewMemory()
+	if c.Store == nil {
+		c.Store = store.NewMemory()
 	}
 	if c.Machine == nil {
 		c.Machine = ThisMachine()

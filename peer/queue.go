@@ -3,6 +3,8 @@ package peer
 import (
 	"context"
 	"sync"
+
+	"sinete/peer/store"
 )
 
 // queue holds events until they are taken. What may stand in it is bounded by what puts events there: receipts replace each
@@ -13,19 +15,46 @@ type queue struct {
 	more   chan struct{}
 }
 
-// entry is an event and what its being taken confirms.
+// entry is an event, or texts that have come.
 type entry struct {
-	event  Event
-	wanted func() bool // asked when it is taken; nil: always
-	taken  func()
+	event Event
+	texts *texts
+	taken func() // called when it, or the last of the texts, is taken; may be nil
+}
+
+// texts are those of a contact before a place that nobody has taken yet, be it in this conversation or another one.
+type texts struct {
+	contact *store.Contact
+	to      uint64
+}
+
+// next takes one of them; nil where there is none any more.
+func (t *texts) next() Event {
+	s, ok := t.contact.Show(t.to)
+	if !ok {
+		return nil
+	}
+	return &Message{s.Number, s.ID, s.Text, s.Time, s.Label}
+}
+
+// pop takes from the front, and returns what its being taken calls. q.mu is held.
+func (q *queue) pop() (e Event, taken func()) {
+	first := &q.events[0]
+	if e = first.event; first.texts != nil {
+		e = first.texts.next()
+		if first.texts.contact.Unshown(first.texts.to) > 0 {
+			return e, nil
+		}
+	}
+	taken = first.taken
+	*first = entry{}
+	q.events = q.events[1:]
+	return e, taken
 }
 
 func newQueue() *queue { return &queue{more: make(chan struct{}, 1)} }
 
-func (q *queue) put(e Event) { q.putIf(nil, e) }
-
-// putIf puts an event that is passed over if wanted says so when its turn has come.
-func (q *queue) putIf(wanted func() bool, e Event) {
+func (q *queue) put(e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if r, ok := e.(*Receipt); ok {
@@ -36,7 +65,7 @@ func (q *queue) putIf(wanted func() bool, e Event) {
 			}
 		}
 	}
-	q.events = append(q.events, entry{event: e, wanted: wanted})
+	q.events = append(q.events, entry{event: e})
 	raise(q.more)
 }
 
@@ -53,25 +82,45 @@ func (q *queue) whenTaken(f func()) {
 	}
 }
 
+// putTexts puts what has come. taken is called when it, and all before it, has been taken.
+func (q *queue) putTexts(t *texts, taken func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.events = append(q.events, entry{texts: t, taken: taken})
+	raise(q.more)
+}
+
+// ready takes the next event, where there is one, and with it all that has nothing left to give. Of what their being taken calls only the last is
+// returned: it confirms more.
+func (q *queue) ready() (e Event, taken func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.events) > 0 {
+		first := q.events[0]
+		if e != nil && (first.texts == nil || first.texts.contact.Unshown(first.texts.to) > 0) {
+			break
+		}
+		next, f := q.pop()
+		if f != nil {
+			taken = f
+		}
+		if next != nil {
+			e = next
+		}
+	}
+	return e, taken
+}
+
 // take waits for the next event.
 func (q *queue) take(ctx context.Context) (Event, error) {
 	for {
-		q.mu.Lock()
-		if len(q.events) > 0 {
-			e := q.events[0]
-			q.events[0] = entry{}
-			q.events = q.events[1:]
-			q.mu.Unlock()
-			wanted := e.wanted == nil || e.wanted()
-			if e.taken != nil {
-				e.taken()
-			}
-			if wanted {
-				return e.event, nil
-			}
-			continue
+		e, taken := q.ready()
+		if taken != nil {
+			taken()
 		}
-		q.mu.Unlock()
+		if e != nil {
+			return e, nil
+		}
 		select {
 		case <-q.more:
 		case <-ctx.Done():

@@ -23,7 +23,7 @@ func (c *Conversation) Send(ctx context.Context, text string) (number uint64, er
 			return wire.WriteRequest{Req: req, Conversation: c.ID, Label: c.session.params.Level}
 		}, func(wire.Control) bool { return true })
 	}
-	return c.contact.add(text)
+	return c.contact.Add(text)
 }
 
 // send is the conversation's sending side: flight after flight, for as long as it lasts.
@@ -63,11 +63,11 @@ func (c *Conversation) send() error {
 // waitForMore waits until there may be something to send. keys is closed when a channel that has stopped has new ones.
 func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, error) {
 	asked := c.byeAsked
-	if _, unsent := c.contact.waiting(); unsent > 0 || leaving {
+	if _, unsent := c.contact.Waiting(); unsent > 0 || leaving {
 		asked = nil // only when all is out
 	}
 	select {
-	case <-c.wake:
+	case <-c.feed.More():
 	case <-c.room:
 	case <-c.rekeying.more:
 	case <-keys:
@@ -91,14 +91,14 @@ func (c *Conversation) nextFlight(taken, takenBytes int) (items []link.Item, nex
 	n := min(wire.MaxFlight-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
 	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-1024-int(bytes))
 	each := overhead + len(c.session.params.Level.Append(nil))
-	out := c.contact.take(c.wake, n, room, each)
+	out := c.feed.Take(n, room, each)
 	if len(out) == 0 {
 		return nil, 0
 	}
 	for _, o := range out {
-		items = append(items, c.seal(&wire.Content{ID: o.id, Time: uint64(o.time.UnixMilli()), Type: wire.ContentText, Number: o.number, Text: o.text}))
+		items = append(items, c.seal(&wire.Content{ID: o.ID, Time: uint64(o.Time.UnixMilli()), Type: wire.ContentText, Number: o.Number, Text: o.Text}))
 	}
-	return items, out[len(out)-1].number + 1
+	return items, out[len(out)-1].Number + 1
 }
 
 // seal makes the inner envelope of a content.
@@ -177,7 +177,7 @@ func (c *Conversation) confirmed(p wire.Place) {
 	}
 	c.flights = append(c.flights[:0], c.flights[k:]...)
 	if texts {
-		c.contact.delivered(c.wake, next-1)
+		c.feed.Delivered(next)
 		c.receipt(StageRelay, next) // H3 says more; H1 may have been overtaken
 		c.receipt(StagePeer, next)
 	}
@@ -213,7 +213,7 @@ func (c *Conversation) unconfirmed() {
 	if c.ctx.Err() != nil {
 		return // nothing follows Closed
 	}
-	n, _ := c.contact.waiting()
+	n, _ := c.contact.Waiting()
 	c.events.put(&Warning{"unconfirmed", fmt.Sprintf("%d messages are not confirmed; they stay queued", n)})
 }
 

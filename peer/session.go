@@ -29,7 +29,6 @@ type Session struct {
 	self   sealing
 
 	events   *queue
-	memory   *Memory
 	verifier *seal.Verifier
 
 	mu            sync.Mutex
@@ -351,13 +350,14 @@ func (s *Session) with(identity string) *Conversation {
 // Queue takes a text for somebody with whom there is no open conversation now but was one: it goes out when there is one again.
 // Somebody never connected to is CodeNotConnected.
 func (s *Session) Queue(identity, text string) (number uint64, err error) {
-	if !s.memory.known(identity) {
+	contact := s.cfg.Store.Known(identity)
+	if contact == nil {
 		return 0, wire.Errorf(wire.CodeNotConnected, "never connected to %s", identity)
 	}
 	if err := checkText(text); err != nil {
 		return 0, err
 	}
-	return s.memory.contact(identity).add(text)
+	return contact.Add(text)
 }
 
 // Close leaves in order: every conversation first, then the session. It returns when nothing of it runs any more. What the card delegated to

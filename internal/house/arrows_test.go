@@ -55,7 +55,7 @@ var rooms = []room{
 	{name: "relay/backplane", imports: "wire"},
 
 	{name: "peer", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},
-	{name: "peer/presence", imports: "wire cardauth cardauth/seal transport peer"},
+	{name: "peer/presence", imports: "wire cardauth cardauth/seal transport peer peer/store"},
 	{name: "peer/store", imports: "wire peer/store/internal/journal peer/store/internal/vault"},
 	{name: "peer/store/internal/journal", imports: "wire"},
 	{name: "peer/store/internal/vault", imports: ""},

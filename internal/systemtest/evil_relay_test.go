@@ -11,6 +11,7 @@ import (
 	"sinete/cardauth/seal"
 	"sinete/internal/link"
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/relay"
 	"sinete/transport"
 	"sinete/transport/channel"
@@ -47,7 +48,7 @@ func inLairAs(t *testing.T, victim func(*peer.Config), test func(t *testing.T, w
 		t.Cleanup(listener.Close)
 		l.there = w.config(l.alice)
 		victim(&l.there)
-		l.there.Memory = peer.NewMemory()
+		l.there.Store = store.NewMemory()
 		here := l.there
 		here.Socket = func() (net.PacketConn, net.Addr, error) { return w.network.Endpoint(), socket.LocalAddr(), nil }
 		served := make(chan struct{})

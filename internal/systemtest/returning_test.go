@@ -13,6 +13,7 @@ import (
 	"sinete/cardauth/cardtest"
 	"sinete/cardauth/seal"
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/relay"
 	"sinete/wire"
 )
@@ -25,7 +26,7 @@ func graceful(c *relay.Config) { c.DelegationGrace = grace }
 func (w *world) delegating(name string) (peer.Config, *cardtest.Fake) {
 	card := cardtest.NewFake(w.card(name), 0)
 	cfg := w.config(card)
-	cfg.Sign, cfg.Memory = peer.SignDelegated, peer.NewMemory()
+	cfg.Sign, cfg.Store = peer.SignDelegated, store.NewMemory()
 	return cfg, card
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"sinete/cardauth/cardtest"
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/relay"
 	"sinete/transport"
 	"sinete/transport/transporttest"
@@ -244,7 +245,7 @@ func TestConnectionCut(t *testing.T) {
 		alice := w.login(w.card("alice"))
 		card := w.card("bob")
 		cfg := w.config(card)
-		cfg.Memory = peer.NewMemory()
+		cfg.Store = store.NewMemory()
 		bob, addr := w.loginAt(cfg)
 		a, b := connect(t, alice, bob)
 		talk(t, a, b, "zero", "one")
@@ -283,7 +284,7 @@ func TestConnectionCut(t *testing.T) {
 func TestShownOnce(t *testing.T) {
 	simulated(t, nil, func(t *testing.T, w *world) {
 		cfg := w.config(w.card("alice"))
-		cfg.Memory = peer.NewMemory()
+		cfg.Store = store.NewMemory()
 		alice, addr := w.loginAt(cfg)
 		bob := w.login(w.card("bob"))
 		a, b := connect(t, alice, bob)

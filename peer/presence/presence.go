@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/wire"
 )
 
@@ -74,8 +75,8 @@ const maxEvents = 1024
 
 // Begin logs in, with the errors of peer.Login: what cannot begin is not tried again. ctx ends the attempt.
 func Begin(ctx context.Context, cfg Config) (*Presence, error) {
-	if cfg.Memory == nil {
-		cfg.Memory = peer.NewMemory()
+	if cfg.Store == nil {
+		cfg.Store = store.NewMemory()
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
