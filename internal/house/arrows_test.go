@@ -72,6 +72,7 @@ var rooms = []room{
 	{name: "internal/vcard", imports: ""},
 	{name: "internal/vcard/reader", imports: "wire cardauth cardauth/pkcs11card internal/vcard internal/trialpki"},
 	{name: "internal/program", imports: ""},
+	{name: "internal/udpproxy", imports: ""},
 	{name: "internal/demo", imports: "internal/program"},           // sees the programs from outside only
 	{name: "internal/processtest", imports: "internal/program"},    // its tests too, and they judge by the protocol's text alone
 	{name: "internal/try", imports: "internal/program"},            // like internal/demo
@@ -82,7 +83,7 @@ var rooms = []room{
 }
 
 // testRooms are for tests: no program links them, and every test may import them.
-var testRooms = []string{"cardauth/cardtest", "transport/transporttest", "internal/vcard", "internal/vcard/reader"}
+var testRooms = []string{"cardauth/cardtest", "transport/transporttest", "internal/vcard", "internal/vcard/reader", "internal/udpproxy"}
 
 // testHelpers are what tests may import beside their room's own arrows.
 var testHelpers = append([]string{"internal/trialpki", "cardauth/softcard"}, testRooms...)
