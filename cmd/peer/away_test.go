@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"sinete/cmd/peer/internal/screen"
 	"sinete/peer"
 	"sinete/peer/presence"
 	"sinete/transport"
@@ -100,21 +101,21 @@ func TestNumberOfTwo(t *testing.T) {
 
 // What a person reads of it.
 func TestAwayWords(t *testing.T) {
-	e := sessionEvent{State: "closed", Relay: "r", Name: "Ana", Reason: "cut", Again: true}
+	e := screen.Session{State: "closed", Relay: "r", Name: "Ana", Reason: "cut", Again: true}
 	for reason, want := range map[string]string{
 		"cut":          "away: the connection was lost; trying again, and what you send to people you were connected to is queued",
 		"card-removed": "away: the card was taken out; put it back to log in again",
 		"idle-logout":  "away: nobody has typed anything for the time that --idle-logout sets; type anything to log in again",
 	} {
-		if e.Reason = reason; sessionLine(e) != want {
-			t.Errorf("%q", sessionLine(e))
+		if e.Reason = reason; screen.SessionLine(e) != want {
+			t.Errorf("%q", screen.SessionLine(e))
 		}
 	}
-	e = sessionEvent{State: "open", Relay: "r", Name: "Ana", Suite: "S", Signing: "delegated", back: true}
-	if got := sessionLine(e); got != "back: logged in at r as Ana, level 0; a key that your card delegated to seals; S" {
+	e = screen.Session{State: "open", Relay: "r", Name: "Ana", Suite: "S", Signing: "delegated", Back: true}
+	if got := screen.SessionLine(e); got != "back: logged in at r as Ana, level 0; a key that your card delegated to seals; S" {
 		t.Errorf("%q", got)
 	}
-	if got := conversationLines(conversationEvent{ID: 2, Name: "Rui", State: "open", Suite: "S", Machine: peer.MachineKnown, Signing: peer.SignDelegated, mayWrite: true}); got[0] !=
+	if got := screen.ConversationLines(screen.Conversation{ID: 2, Name: "Rui", State: "open", Suite: "S", Machine: peer.MachineKnown, Signing: peer.SignDelegated, MayWrite: true}); got[0] !=
 		"connected to Rui (2), on the machine you know; seals with a delegated key; S" {
 		t.Errorf("%q", got)
 	}

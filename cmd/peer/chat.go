@@ -4,14 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"sync/atomic"
 	"time"
 
-	"sinete/cardauth"
+	"sinete/cmd/peer/internal/cards"
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/settings"
+	"sinete/cmd/peer/internal/terminal"
+	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
 	"sinete/peer/presence"
 	"sinete/wire"
@@ -29,7 +29,7 @@ type chatCommand struct {
 	IdleLogout    time.Duration `placeholder:"DURATION" default:"0" help:"Log out, and lock the card, after so long without anything typed, for example 15m; anything typed logs in again, with the PIN. Default: never."`
 	RekeyAfter    time.Duration `default:"15m" placeholder:"TIME" help:"Take new keys after this time, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
 	RekeyMessages uint64        `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
-	asksRevocation
+	settings.AsksRevocation
 	RevocationRecheck time.Duration `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
 	JSON              bool          `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
 	Plain             bool          `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
@@ -41,14 +41,14 @@ type chatCommand struct {
 func (*chatCommand) Help() string { return aboutChat }
 
 func (c *chatCommand) run(p *program) int {
-	screen := p.screen(c.JSON)
+	out := screen.New(&p.Terminal, c.JSON)
 	if c.Explain {
-		screen = &explaining{screen: screen}
+		out = &screen.Explaining{Screen: out}
 	}
 	fail := func(err error) int {
-		t := explain(err)
-		screen.show(errorEvent(t))
-		return t.status
+		t := trouble.Explain(err)
+		out.Show(screen.FailureOf(t))
+		return t.Status
 	}
 	cfg, err := c.config()
 	if err != nil {
@@ -57,31 +57,31 @@ func (c *chatCommand) run(p *program) int {
 	// peer would do the same by itself: this way the doctor looks at the very way that the chat goes.
 	cfg.Socket = func() (net.PacketConn, net.Addr, error) { return p.socket(c.Relay) }
 	if c.Revocation == "off" {
-		fmt.Fprintln(p.stderr, revocationOff)
+		fmt.Fprintln(p.Stderr, revocationOff)
 		if c.JSON {
-			screen.show(warningEvent{Code: "revocation-off", Text: revocationOff})
+			out.Show(screen.Warning{Code: "revocation-off", Text: revocationOff})
 		}
 	}
 
-	first, second, stop := p.interrupted()
+	first, second, stop := p.Interrupted()
 	defer stop()
-	in := newInput(p.stdin)
-	defer p.hidden.end()
-	var talking atomic.Bool
-	p.accept, p.idle, p.warn = trusts(cfg.Policy), c.IdleLogout, func(e warningEvent) { screen.show(e) }
-	if cfg.Card, err = p.openCard(first, c.Card, in, p.prompt(&talking, in)); err != nil {
+	in := terminal.NewInput(p.Stdin)
+	o := cards.Opener{Source: p.Source, Terminal: p.Terminal, In: in, Accept: settings.Trusts(cfg.Policy), Idle: c.IdleLogout,
+		Warn: func(e screen.Warning) { out.Show(e) }}
+	defer o.Hidden.End()
+	if cfg.Card, err = o.Open(first, c.Card); err != nil {
 		return fail(err)
 	}
 	defer cfg.Card.Close()
-	if p.input {
-		screen.show(noticeEvent{loggingIn(c.Relay)})
+	if p.Input {
+		out.Show(screen.Notice{Text: loggingIn(c.Relay)})
 	}
 	s, err := p.logIn(first, presence.Config{Config: cfg, OnRemoval: presence.Removal(c.OnRemoval), IdleLogout: c.IdleLogout})
 	if err != nil {
 		return fail(err)
 	}
-	talking.Store(true)
-	chat := newChat(s, screen, cfg.Suites)
+	o.Talking.Store(true)
+	chat := newChat(s, out, cfg.Suites)
 	if c.Connect != "" {
 		chat.begin = "connect#" + c.Connect
 	}
@@ -105,13 +105,13 @@ func (c *chatCommand) config() (peer.Config, error) {
 	if c.RekeyAfter != 0 || c.RekeyMessages != 0 {
 		cfg.Limits = wire.RekeyLimits{Messages: max(1, c.RekeyMessages), Seconds: uint32(min(max(time.Second, c.RekeyAfter), 24*time.Hour) / time.Second)}
 	}
-	if _, err := hostOf(c.Relay); err != nil {
+	if _, err := settings.HostOf(c.Relay); err != nil {
 		return cfg, err
 	}
 	for _, name := range c.Suite {
 		s, ok := wire.ParseSuite(name)
 		if !ok {
-			return cfg, unknownSuite(name)
+			return cfg, trouble.UnknownSuite(name)
 		}
 		cfg.Suites = append(cfg.Suites, s)
 	}
@@ -121,10 +121,10 @@ func (c *chatCommand) config() (peer.Config, error) {
 	if cfg.Suites, cfg.MinSuite, err = atLeast(cfg.Suites, c.MinSuite); err != nil {
 		return cfg, err
 	}
-	if _, cfg.Policy, err = loadTrust(c.Trust); err != nil {
+	if _, cfg.Policy, err = settings.LoadTrust(c.Trust); err != nil {
 		return cfg, err
 	}
-	cfg.Policy.Revocation, err = c.checker(c.RevocationRecheck)
+	cfg.Policy.Revocation, err = c.Checker(c.RevocationRecheck)
 	return cfg, err
 }
 
@@ -135,7 +135,7 @@ func atLeast(asked []wire.Suite, name string) ([]wire.Suite, wire.Suite, error) 
 	}
 	least, ok := wire.ParseSuite(name)
 	if !ok {
-		return nil, 0, unknownSuite(name)
+		return nil, 0, trouble.UnknownSuite(name)
 	}
 	if len(asked) == 0 {
 		for s := wire.Suite(1); s.Known(); s++ {
@@ -143,70 +143,13 @@ func atLeast(asked []wire.Suite, name string) ([]wire.Suite, wire.Suite, error) 
 		}
 	}
 	if asked = wire.SuitesAtLeast(asked, least); len(asked) == 0 {
-		return nil, 0, suitesTooWeak(least)
+		return nil, 0, trouble.SuitesTooWeak(least)
 	}
 	return asked, least, nil
 }
 
-// hostOf takes a relay's address apart.
-func hostOf(relay string) (string, error) {
-	host, port, err := net.SplitHostPort(relay)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return "", &peer.AddressError{Address: relay, Err: err}
-	}
-	return host, nil
+func queuedFor(p peer.Person) string {
+	return "queued: it goes out when you are connected to " + p.Name + " again"
 }
 
-// trusts reports whether a chain leads to an authority that the policy trusts, whatever has become of the certificate since.
-func trusts(policy *cardauth.Policy) func(chain [][]byte) error {
-	p := *policy
-	p.Revocation = cardauth.RevocationOff
-	return func(chain [][]byte) error {
-		_, err := p.VerifyPerson(chain, nil)
-		return err
-	}
-}
-
-// loadTrust makes a policy of the certificates in a folder, the usual one where none is named.
-func loadTrust(dir string) (string, *cardauth.Policy, error) {
-	if dir == "" {
-		home, err := os.UserConfigDir()
-		if err != nil {
-			return "", nil, noTrustFolder(err)
-		}
-		dir = filepath.Join(home, "sinete", "trust")
-	}
-	anchors, intermediates, err := cardauth.LoadTrust(dir)
-	if err != nil {
-		return dir, nil, err
-	}
-	return dir, &cardauth.Policy{Anchors: anchors, Intermediates: intermediates, Revocation: cardauth.RevocationOff}, nil
-}
-
-// interrupted returns a context that the first interrupt ends and one that the second ends.
-func (p *program) interrupted() (first, second context.Context, stop func()) {
-	first, cancelFirst := context.WithCancel(context.Background())
-	second, cancelSecond := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	unsubscribe := func() {}
-	if p.interrupts != nil {
-		unsubscribe = p.interrupts(signals)
-	}
-	go func() {
-		for _, cancel := range []func(){cancelFirst, cancelSecond} {
-			select {
-			case <-signals:
-				cancel()
-			case <-second.Done():
-			}
-		}
-	}()
-	return first, second, func() {
-		unsubscribe()
-		cancelFirst()
-		cancelSecond()
-	}
-}
+func loggingIn(relay string) string { return "logging in at " + relay + " ..." }

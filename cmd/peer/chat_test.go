@@ -14,6 +14,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/softcard"
+	"sinete/cmd/peer/internal/cards"
+	"sinete/cmd/peer/internal/settings"
+	"sinete/cmd/peer/internal/terminal"
+	"sinete/cmd/peer/internal/trouble"
 	"sinete/internal/trialpki"
 	"sinete/peer"
 	"sinete/peer/presence"
@@ -69,7 +76,7 @@ func TestChat(t *testing.T) {
 		rui.refuse = &peer.RefusedError{Number: wire.CodeFlowDenied}
 		c.says([]string{"send##2##up", "connected"}, refusal("send", "flow-denied"), `{"event":"connected","conversations":[{"id":2,"name":"Rui","state":"open"`)
 		rui.refuse = &peer.TooLargeError{Bytes: 70000}
-		c.says([]string{"send##2##large", "send##2##" + strings.Repeat("x", maxLine)}, refusal("send", "message-too-large"), refusal("send", "message-too-large"))
+		c.says([]string{"send##2##large", "send##2##" + strings.Repeat("x", terminal.MaxLine)}, refusal("send", "message-too-large"), refusal("send", "message-too-large"))
 		s.events <- happening{event: &peer.Warning{Code: "going-away", Text: "soon"}}
 		c.shows(`{"event":"warning","code":"going-away","text":"soon"}`)
 		c.says([]string{"disconnect#2", "connected"}, strings.Replace(ruiClosed, `"epoch":0`, `"epoch":1`, 1)+`new","reason":"bye"}`, `{"event":"connected","conversations":[]}`)
@@ -224,9 +231,9 @@ func TestWeakestSuite(t *testing.T) {
 		{[]string{"P256-AES128GCM-SHA256"}, "X25519-CHACHA20POLY1305-SHA256", nil, true},
 		{nil, "X25519", nil, true},
 	} {
-		cmd := chatCommand{Relay: "relay.example:1", Trust: filepath.Join(dir, "trust"), asksRevocation: asksRevocation{Revocation: "off"}, Suite: c.suites, MinSuite: c.least}
+		cmd := chatCommand{Relay: "relay.example:1", Trust: filepath.Join(dir, "trust"), AsksRevocation: settings.AsksRevocation{Revocation: "off"}, Suite: c.suites, MinSuite: c.least}
 		cfg, err := cmd.config()
-		if failed := err != nil && explain(err).status == statusUsage; failed != c.fails || err == nil && !slices.Equal(cfg.Suites, c.want) {
+		if failed := err != nil && trouble.Explain(err).Status == trouble.StatusUsage; failed != c.fails || err == nil && !slices.Equal(cfg.Suites, c.want) {
 			t.Errorf("%v at least %q: %v, %v", c.suites, c.least, cfg.Suites, err)
 		}
 	}
@@ -239,7 +246,7 @@ func TestRun(t *testing.T) {
 	if _, err := trialpki.Create(dir, trialpki.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	trust, card := "--trust="+filepath.Join(dir, "trust"), "--card=soft:"+softCard(t)+"?pin-value=12?4"
+	trust, card := "--trust="+filepath.Join(dir, "trust"), "--card=soft:"+cardFile(t)+"?pin-value=12?4"
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config"))
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	for _, c := range []struct {
@@ -274,7 +281,7 @@ func TestRun(t *testing.T) {
 			[]string{`{"event":"warning","code":"revocation-off"`, `{"event":"error","code":"card-in-use"`}, "WARNING"},
 	} {
 		var out, errs strings.Builder
-		p := &program{stdin: strings.NewReader("list\n"), stdout: &out, stderr: &errs, openToken: noToken,
+		p := &program{Terminal: terminal.Terminal{Stdin: strings.NewReader("list\n"), Stdout: &out, Stderr: &errs}, Source: cards.Source{OpenToken: noToken},
 			login: func(_ context.Context, cfg presence.Config) (session, error) {
 				if cfg.Relay == "in-use:1" {
 					return nil, &transport.CloseError{Number: wire.CodeCardInUse, Remote: true}
@@ -310,8 +317,8 @@ func TestInterruptedBeforeLogin(t *testing.T) {
 	var signals chan<- os.Signal
 	stopped := false
 	var out strings.Builder
-	p := &program{stdin: strings.NewReader(""), stdout: &out, stderr: &out,
-		terminal: terminal{interrupts: func(c chan<- os.Signal) func() {
+	p := &program{
+		Terminal: terminal.Terminal{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Interrupts: func(c chan<- os.Signal) func() {
 			signals = c
 			return func() { stopped = true }
 		}},
@@ -320,8 +327,30 @@ func TestInterruptedBeforeLogin(t *testing.T) {
 			<-ctx.Done()
 			return nil, &transport.CloseError{Number: wire.CodeTimeout}
 		}}
-	status := p.run([]string{"chat", "r:1", "--revocation=off", "--json", "--trust=" + filepath.Join(dir, "trust"), "--card=soft:" + softCard(t) + "?pin-value=12?4"})
+	status := p.run([]string{"chat", "r:1", "--revocation=off", "--json", "--trust=" + filepath.Join(dir, "trust"), "--card=soft:" + cardFile(t) + "?pin-value=12?4"})
 	if status != 1 || !stopped || !strings.Contains(out.String(), `{"event":"error","code":"interrupted"`) {
 		t.Errorf("status %d, %s", status, &out)
 	}
+}
+
+// cardFile makes a soft card whose PIN is "12?4" and returns its path.
+func cardFile(t *testing.T) string {
+	t.Helper()
+	w, err := trialpki.New(trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ana, err := w.IssuePerson(trialpki.Person{Name: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "ana.card")
+	if err := softcard.Create(path, ana.Key, ana.Chain, "12?4", softcard.Options{Memory: 8}); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func noToken(context.Context, string, cardauth.Prompt, pkcs11card.Options) (cardauth.Card, error) {
+	return nil, &pkcs11card.NotFoundError{URI: "pkcs11:", Reason: "no reader"}
 }

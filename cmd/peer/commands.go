@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
 	"sinete/wire"
 )
@@ -43,7 +44,7 @@ func parseCommand(typed string) (command, error) {
 		}
 		suite, known := wire.ParseSuite(strings.TrimSpace(name))
 		if !known {
-			return c, unknownSuite(name)
+			return c, trouble.UnknownSuite(name)
 		}
 		c.with = []wire.Suite{suite}
 	case "disconnect", "whois":

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
 	"sinete/wire"
 )
@@ -59,7 +61,7 @@ func TestParseCommandRefuses(t *testing.T) {
 			t.Errorf("%q is taken as %+v", typed, got)
 			continue
 		}
-		if code := explain(err).code; code != want.code || got.word != want.word {
+		if code := trouble.Explain(err).Code; code != want.code || got.word != want.word {
 			t.Errorf("%q: %q %s, want %q %s", typed, got.word, code, want.word, want.code)
 		}
 	}
@@ -68,7 +70,7 @@ func TestParseCommandRefuses(t *testing.T) {
 // TestMenu: each form that is explained is a command, and each word that is a command is explained.
 func TestMenu(t *testing.T) {
 	explained := map[string]bool{}
-	for _, form := range menu {
+	for _, form := range screen.Forms {
 		typed := strings.ReplaceAll(form, "SUITE", wire.SuiteP256AES128GCM.String())
 		c, err := parseCommand(typed)
 		if err != nil || !strings.Contains(aboutChat, form) {
@@ -92,42 +94,11 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for who, code := range map[string]string{"Ana": "ambiguous-name", "3": "unknown-peer", "bi3@a": "unknown-peer", "": "unknown-peer"} {
-		if p, err := find(people, who); err == nil || explain(err).code != code {
+		if p, err := find(people, who); err == nil || trouble.Explain(err).Code != code {
 			t.Errorf("%q: %+v, %v", who, p, err)
 		}
 	}
-	if _, err := find(people, "Ana"); !strings.Contains(explain(err).text(), "1 (BI1@a), 12 (BI3@a)") {
-		t.Error(explain(err).text())
-	}
-}
-
-func TestInput(t *testing.T) {
-	long := strings.Repeat("x", maxLine)
-	in := newInput(strings.NewReader("list\r\n\n" + long + long + "\nsend##1##" + long[:maxLine-10] + "\nlast"))
-	for i, want := range []line{{text: "list"}, {}, {text: long[:256], long: true}, {text: "send##1##" + long[:maxLine-10]}, {text: "last"}, {end: true}, {end: true}} {
-		got := <-in.ask()
-		in.took()
-		if got != want {
-			t.Errorf("line %d: %d bytes %.20q, long %v, end %v", i, len(got.text), got.text, got.long, got.end)
-		}
-	}
-}
-
-func TestSafe(t *testing.T) {
-	for s, want := range map[string]string{
-		"Olá, até amanhã! 你好 שלום": "Olá, até amanhã! 你好 שלום",
-		"a\x1b[2Jb\x07\r\n":        "a<U+001B>[2Jb<U+0007><U+000D><U+000A>",
-		"a\u202eb\u2066":           "a<U+202E>b<U+2066>",
-		"a\u200bb\u200d\ufeff":     "a<U+200B>b<U+200D><U+FEFF>",
-		"\u0085\u009b\u2028":       "<U+0085><U+009B><U+2028>",
-		"\u3164\u2800\u034f":       "<U+3164><U+2800><U+034F>",
-		"\U000e0041":               "<U+E0041>",
-		"a\tb\u00a0c":              "a b c",
-		"❤\ufe0f a\ufe0f\ufe0f":    "❤\ufe0f a<U+FE0F><U+FE0F>",
-		"e\u0301":                  "e\u0301",
-	} {
-		if got := safe(s); got != want {
-			t.Errorf("%q: %q, want %q", s, got, want)
-		}
+	if _, err := find(people, "Ana"); !strings.Contains(trouble.Explain(err).Text(), "1 (BI1@a), 12 (BI3@a)") {
+		t.Error(trouble.Explain(err).Text())
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/terminal"
 	"sinete/peer"
 	"sinete/wire"
 )
@@ -164,7 +166,7 @@ func talkTo(t *testing.T, s session, suites ...wire.Suite) *conversationalist {
 	first, c.first = context.WithCancel(t.Context())
 	second, c.second = context.WithCancel(t.Context())
 	go func() {
-		c.status <- newChat(s, &jsonScreen{w: &c.out}, suites).run(first, second, newInput(&typist{lines: c.typed}))
+		c.status <- newChat(s, screen.New(&terminal.Terminal{Stdout: &c.out}, true), suites).run(first, second, terminal.NewInput(&typist{lines: c.typed}))
 	}()
 	return c
 }

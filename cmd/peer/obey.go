@@ -5,36 +5,39 @@ import (
 	"slices"
 	"strings"
 
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/terminal"
+	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
 	"sinete/peer/presence"
 	"sinete/wire"
 )
 
 // obey takes one command and reports whether there may be another.
-func (c *chat) obey(ctx context.Context, in *input) bool {
+func (c *chat) obey(ctx context.Context, in *terminal.Input) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	var l line
+	var l terminal.Line
 	select {
-	case l = <-in.ask():
-		in.took()
+	case l = <-in.Ask():
+		in.Took()
 		c.session.Touch()
 	case <-ctx.Done():
 		return false
 	case <-c.over:
 		return false
 	}
-	return !l.end && c.carryOut(ctx, l)
+	return !l.End && c.carryOut(ctx, l)
 }
 
 // carryOut does what a line says and reports whether there may be another.
-func (c *chat) carryOut(ctx context.Context, l line) bool {
-	if !l.long && strings.TrimSpace(l.text) == "" {
+func (c *chat) carryOut(ctx context.Context, l terminal.Line) bool {
+	if !l.Long && strings.TrimSpace(l.Text) == "" {
 		return true
 	}
-	cmd, err := parseCommand(l.text)
-	if l.long {
+	cmd, err := parseCommand(l.Text)
+	if l.Long {
 		err = lineTooLong()
 	}
 	if err == nil {
@@ -47,10 +50,10 @@ func (c *chat) carryOut(ctx context.Context, l line) bool {
 		return false // what it broke off is no refusal
 	}
 	if err != nil {
-		t := explain(err)
-		c.screen.show(refusedEvent{cmd.word, t.code, t.text()})
+		t := trouble.Explain(err)
+		c.screen.Show(screen.Refused{Command: cmd.word, Code: t.Code, Text: t.Text()})
 	}
-	c.screen.finished()
+	c.screen.Finished()
 	return true
 }
 
@@ -59,13 +62,13 @@ func (c *chat) execute(ctx context.Context, cmd command) error {
 	case "list":
 		people, err := c.session.List(ctx)
 		if err == nil {
-			c.screen.show(peersOf(people))
+			c.screen.Show(screen.PeersOf(people))
 		}
 		return err
 	case "whois":
 		p, err := c.lookUp(ctx, cmd.who)
 		if err == nil {
-			c.screen.show(peersOf([]peer.Person{p}))
+			c.screen.Show(screen.PeersOf([]peer.Person{p}))
 		}
 		return err
 	case "connect":
@@ -78,15 +81,15 @@ func (c *chat) execute(ctx context.Context, cmd command) error {
 		if c.session.Away() {
 			return presence.ErrAway
 		}
-		c.screen.show(c.connected())
+		c.screen.Show(c.connected())
 	case "ciphers":
-		c.screen.show(ciphersEvent{suiteNames(c.suites)})
+		c.screen.Show(screen.Ciphers{Suites: trouble.SuiteNames(c.suites)})
 	case "level":
-		c.screen.show(c.now())
+		c.screen.Show(c.now())
 	case "menu":
-		c.screen.show(menuEvent{Commands: menu})
+		c.screen.Show(screen.Menu{Commands: screen.Forms})
 	case "help":
-		c.screen.show(menuEvent{Commands: menu, explained: true})
+		c.screen.Show(screen.Menu{Commands: screen.Forms, Explained: true})
 	}
 	return nil
 }
@@ -124,12 +127,6 @@ func (c *chat) connect(ctx context.Context, cmd command) error {
 	return nil
 }
 
-// queuesAfter reports whether what is sent to somebody is queued once the conversation with them has ended with that code: only where
-// neither side meant to end it.
-func queuesAfter(code string) bool {
-	return code != wire.CodeBye.String() && code != wire.CodePeerLeft.String()
-}
-
 // send hands a text to an open conversation, or queues it where the last one broke or is to be made again. One that somebody ended takes
 // nothing more.
 func (c *chat) send(ctx context.Context, cmd command) error {
@@ -140,14 +137,14 @@ func (c *chat) send(ctx context.Context, cmd command) error {
 	case !ended:
 		_, err = t.Send(ctx, cmd.text)
 		return err
-	case !queuesAfter(reason.String()) && !c.session.Wanted(t.Person().Identity):
+	case !screen.QueuesAfter(reason.String()) && !c.session.Wanted(t.Person().Identity):
 		return notConnected(cmd.who)
 	}
 	p := t.Person()
 	if _, err := c.session.Queue(p.Identity, cmd.text); err != nil {
 		return err
 	}
-	c.screen.show(noticeEvent{queuedFor(p)})
+	c.screen.Show(screen.Notice{Text: queuedFor(p)})
 	return nil
 }
 
@@ -165,7 +162,7 @@ func (c *chat) disconnect(ctx context.Context, who string) error {
 		t.reason = wire.CodeBye
 		given := t.event()
 		c.mu.Unlock()
-		c.screen.show(given)
+		c.screen.Show(given)
 		return nil
 	}
 	_ = t.Disconnect(ctx) // it has ended in any case, and its last event says how

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"sinete/cmd/peer/internal/screen"
 	"sinete/peer"
 	"sinete/peer/presence"
 	"sinete/wire"
@@ -72,3 +73,8 @@ type liveConversation struct{ *peer.Conversation }
 
 func (l liveConversation) Person() peer.Person { return l.Conversation.Person }
 func (l liveConversation) MayWrite() bool      { return l.Conversation.MayWrite }
+
+func sessionOf(s session) screen.Session {
+	return screen.Session{State: "open", Relay: s.Relay(), Name: s.Name(), Level: s.Level().Rank, Compartments: s.Level().Compartments,
+		Suite: s.Suite().String(), Signing: string(s.Signing())}
+}

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/terminal"
+	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
 	"sinete/wire"
 )
@@ -17,7 +20,7 @@ const machineWait = 5 * time.Second
 // chat is a session at work: commands come in one after the other, and events go to the screen as they come.
 type chat struct {
 	session session
-	screen  screen
+	screen  screen.Screen
 	suites  []wire.Suite // offered; none: all
 	begin   string       // the first command, before any of the input; empty: none
 
@@ -43,18 +46,18 @@ type talk struct {
 	epoch   uint64
 }
 
-func newChat(s session, screen screen, suites []wire.Suite) *chat {
+func newChat(s session, screen screen.Screen, suites []wire.Suite) *chat {
 	return &chat{session: s, screen: screen, suites: suites, talks: map[string]*talk{},
 		expected: map[uint32]chan struct{}{}, over: make(chan struct{})}
 }
 
 // run takes commands until the person leaves, the first interrupt comes or the session ends; then it leaves in order, unless the
 // second interrupt comes. It returns the exit status.
-func (c *chat) run(first, second context.Context, in *input) int {
-	c.screen.show(sessionOf(c.session))
-	c.screen.finished()
+func (c *chat) run(first, second context.Context, in *terminal.Input) int {
+	c.screen.Show(sessionOf(c.session))
+	c.screen.Finished()
 	go c.follow()
-	if c.begin == "" || c.carryOut(first, line{text: c.begin}) {
+	if c.begin == "" || c.carryOut(first, terminal.Line{Text: c.begin}) {
 		for c.obey(first, in) {
 		}
 	}
@@ -67,18 +70,18 @@ func (c *chat) run(first, second context.Context, in *input) int {
 	}
 	closed := sessionOf(c.session)
 	closed.State = "closed"
-	status := statusDone
+	status := trouble.StatusDone
 	switch err := c.outcome(second); {
 	case err != nil:
-		t := explain(err)
-		c.screen.show(errorEvent(t))
-		closed.Reason, status = t.code, t.status
+		t := trouble.Explain(err)
+		c.screen.Show(screen.FailureOf(t))
+		closed.Reason, status = t.Code, t.Status
 	case leaving:
 		closed.Reason = wire.CodeBye.String()
 	default: // the relay ended it in order
-		closed.Reason, status = wire.CodeGoingAway.String(), statusFailed
+		closed.Reason, status = wire.CodeGoingAway.String(), trouble.StatusFailed
 	}
-	c.screen.show(closed)
+	c.screen.Show(closed)
 	return status
 }
 
@@ -128,7 +131,7 @@ func (c *chat) follow() {
 			c.mu.Unlock()
 			talks.Go(func() { c.converse(t, before) })
 		case *peer.Warning:
-			c.screen.show(warningEvent{Code: e.Code, Text: e.Text})
+			c.screen.Show(screen.Warning{Code: e.Code, Text: e.Text})
 		case *peer.Away:
 			c.goneAway(e.Err)
 		case *peer.Back:
@@ -136,10 +139,10 @@ func (c *chat) follow() {
 			c.away = ""
 			c.mu.Unlock()
 			back := sessionOf(c.session)
-			back.back = true
-			c.screen.show(back)
+			back.Back = true
+			c.screen.Show(back)
 		case *peer.GivenUp:
-			c.screen.show(warningEvent{Code: "not-rebuilt", ID: e.Person.ID, Text: givenUp(e.Person, e.Number)})
+			c.screen.Show(screen.Warning{Code: "not-rebuilt", ID: e.Person.ID, Text: screen.GivenUp(e.Person, e.Number)})
 		case *peer.SessionClosed:
 			c.err = e.Err
 			return
@@ -156,13 +159,13 @@ func (c *chat) goneAway(why error) {
 		<-t.done
 	}
 	c.mu.Lock()
-	c.away = explain(why).code
+	c.away = trouble.Explain(why).Code
 	c.mu.Unlock()
-	c.screen.show(c.now())
+	c.screen.Show(c.now())
 }
 
 // now is the session as it is.
-func (c *chat) now() sessionEvent {
+func (c *chat) now() screen.Session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := sessionOf(c.session)
@@ -190,7 +193,7 @@ func (c *chat) converse(t, before *talk) {
 	delete(c.expected, t.Person().ID)
 	open := t.event()
 	c.mu.Unlock()
-	c.screen.show(open)
+	c.screen.Show(open)
 	if shown != nil {
 		close(shown)
 	}
@@ -228,41 +231,41 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 	person := t.Person()
 	switch e := e.(type) {
 	case *peer.Message:
-		c.screen.show(messageOf(person, e))
+		c.screen.Show(screen.MessageOf(person, e))
 	case *peer.Receipt:
-		c.screen.show(receiptEvent{ID: person.ID, Seq: e.Number, Stage: e.Stage, person: person.Name})
+		c.screen.Show(screen.Receipt{ID: person.ID, Seq: e.Number, Stage: e.Stage, Person: person.Name})
 	case *peer.MachineStatement:
 		c.mu.Lock()
 		t.machine = e.Known
 		c.mu.Unlock()
 		if e.Known == peer.MachineChanged {
-			c.screen.show(warningEvent{Code: "machine-changed", ID: person.ID, Text: machineChanged(person.Name, e.Before, e.Description)})
+			c.screen.Show(screen.Warning{Code: "machine-changed", ID: person.ID, Text: screen.MachineChanged(person.Name, e.Before, e.Description)})
 		}
 	case *peer.Rekeyed:
 		c.mu.Lock()
 		t.epoch = e.Epoch
 		now := t.event()
 		c.mu.Unlock()
-		now.rekeyed = true
-		c.screen.show(now)
+		now.Rekeyed = true
+		c.screen.Show(now)
 	case *peer.Warning:
-		c.screen.show(warningEvent{Code: e.Code, ID: person.ID, Text: warningText(e, person.Name)})
+		c.screen.Show(screen.Warning{Code: e.Code, ID: person.ID, Text: screen.WarningText(e, person.Name)})
 	case *peer.Closed:
 		c.mu.Lock()
 		t.ended, t.reason = true, e.Number
 		closed := t.event()
 		c.mu.Unlock()
 		closed.Queued, closed.Verified = e.Queued, e.Verified
-		c.screen.show(closed)
+		c.screen.Show(closed)
 		return true
 	}
 	return false
 }
 
 // event is what the conversation is now. The chat's mu is held.
-func (t *talk) event() conversationEvent {
+func (t *talk) event() screen.Conversation {
 	p := t.Person()
-	e := conversationEvent{ID: p.ID, Name: p.Name, State: "open", Suite: t.Suite().String(), Epoch: t.epoch, Machine: t.machine, Signing: peer.SignCard, mayWrite: t.MayWrite()}
+	e := screen.Conversation{ID: p.ID, Name: p.Name, State: "open", Suite: t.Suite().String(), Epoch: t.epoch, Machine: t.machine, Signing: peer.SignCard, MayWrite: t.MayWrite()}
 	if t.Delegated() {
 		e.Signing = peer.SignDelegated
 	}
@@ -273,16 +276,16 @@ func (t *talk) event() conversationEvent {
 }
 
 // connected lists the conversations that are shown and open, by number.
-func (c *chat) connected() connectedEvent {
+func (c *chat) connected() screen.Connected {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := connectedEvent{Conversations: []conversationEvent{}}
+	e := screen.Connected{Conversations: []screen.Conversation{}}
 	for _, t := range c.talks {
 		if t.shown && !t.ended {
 			e.Conversations = append(e.Conversations, t.event())
 		}
 	}
-	slices.SortFunc(e.Conversations, func(a, b conversationEvent) int { return int(a.ID) - int(b.ID) })
+	slices.SortFunc(e.Conversations, func(a, b screen.Conversation) int { return int(a.ID) - int(b.ID) })
 	return e
 }
 
@@ -296,7 +299,7 @@ func (c *chat) with(who string) (t *talk, ended bool, reason wire.Code, err erro
 	}
 	p, err := find(people, who)
 	if err != nil {
-		if unknown, ok := asError[*problem](err); ok && unknown.code == wire.CodeUnknownPeer.String() {
+		if unknown, ok := trouble.AsError[*trouble.Problem](err); ok && unknown.Code == wire.CodeUnknownPeer.String() {
 			err = notConnected(who)
 		}
 		return nil, false, 0, err

@@ -13,12 +13,12 @@ import (
 
 const manual = "docs/manual.md"
 
-// inPeer calls f with each node of cmd/peer's own source, of one file only if one is named.
+// inPeer calls f with each node of the source of cmd/peer and its rooms, of one file only if one is named.
 func inPeer(t *testing.T, name string, f func(n ast.Node)) {
 	t.Helper()
 	found := false
 	for _, s := range sources(t) {
-		if s.room() != "cmd/peer" || s.test() || name != "" && s.path != "cmd/peer/"+name {
+		if s.room() != "cmd/peer" && !strings.HasPrefix(s.room(), "cmd/peer/") || s.test() || name != "" && s.path != "cmd/peer/"+name {
 			continue
 		}
 		found = true
@@ -42,9 +42,13 @@ func literal(e ast.Expr) (string, bool) {
 	return s, err == nil
 }
 
+// identifier is the name that stands there, without its package.
 func identifier(e ast.Expr) string {
-	if id, ok := e.(*ast.Ident); ok {
-		return id.Name
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
 	}
 	return ""
 }
@@ -54,7 +58,7 @@ func TestManualEvents(t *testing.T) {
 	structs := map[string]*ast.StructType{}
 	names := map[string]string{} // event by type
 	var order []string
-	inPeer(t, "events.go", func(n ast.Node) {
+	inPeer(t, "internal/screen/events.go", func(n ast.Node) {
 		switch n := n.(type) {
 		case *ast.TypeSpec:
 			if s, ok := n.Type.(*ast.StructType); ok {
@@ -81,6 +85,9 @@ func TestManualEvents(t *testing.T) {
 			}
 			tag, _ := literal(f.Tag)
 			field, _, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
+			if field == "-" {
+				continue
+			}
 			want = append(want, event+" "+prefix+field)
 			if list, ok := f.Type.(*ast.ArrayType); ok {
 				of := identifier(list.Elt)
@@ -126,9 +133,9 @@ func compare(t *testing.T, what string, got, want []string) {
 func statuses(t *testing.T) map[string]string {
 	t.Helper()
 	numbers := map[string]string{}
-	inPeer(t, "main.go", func(n ast.Node) {
+	inPeer(t, "internal/trouble/trouble.go", func(n ast.Node) {
 		spec, ok := n.(*ast.ValueSpec)
-		if !ok || len(spec.Values) != 1 || !strings.HasPrefix(spec.Names[0].Name, "status") {
+		if !ok || len(spec.Values) != 1 || !strings.HasPrefix(spec.Names[0].Name, "Status") {
 			return
 		}
 		if number, ok := spec.Values[0].(*ast.BasicLit); ok {
@@ -141,7 +148,7 @@ func statuses(t *testing.T) map[string]string {
 func TestManualStatuses(t *testing.T) {
 	want := statuses(t)
 	for _, row := range tableIn(t, manual, "Exit statuses") {
-		name := "status" + strings.ToUpper(row[1][:1]) + row[1][1:]
+		name := "Status" + strings.ToUpper(row[1][:1]) + row[1][1:]
 		if want[name] != row[0] {
 			t.Errorf("%s has %s as %s, cmd/peer %q", manual, row[1], row[0], want[name])
 		}
@@ -156,9 +163,9 @@ func TestManualStatuses(t *testing.T) {
 func TestManualProtocolCodes(t *testing.T) {
 	number := statuses(t)
 	var want []string
-	inPeer(t, "troubles.go", func(n ast.Node) {
+	inPeer(t, "internal/trouble/codes.go", func(n ast.Node) {
 		spec, ok := n.(*ast.ValueSpec)
-		if !ok || spec.Names[0].Name != "codes" {
+		if !ok || spec.Names[0].Name != "Codes" {
 			return
 		}
 		for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
@@ -168,9 +175,9 @@ func TestManualProtocolCodes(t *testing.T) {
 			for _, f := range pair.Value.(*ast.CompositeLit).Elts {
 				f := f.(*ast.KeyValueExpr)
 				if s, ok := literal(f.Value); ok {
-					said[identifier(f.Key)] = s
+					said[strings.ToLower(identifier(f.Key))] = s
 				} else {
-					said[identifier(f.Key)] = number[identifier(f.Value)]
+					said[strings.ToLower(identifier(f.Key))] = number[identifier(f.Value)]
 				}
 			}
 			want = append(want, strings.Join([]string{code, said["status"], said["what"], said["advice"]}, " | "))
@@ -205,16 +212,16 @@ func TestManualOwnCodes(t *testing.T) {
 	}
 	inPeer(t, "", func(n ast.Node) {
 		switch n := n.(type) {
-		case *ast.CallExpr: // refuse(code, ...), usage(code, ...)
+		case *ast.CallExpr: // Refuse(code, ...), Usage(code, ...)
 			switch identifier(n.Fun) {
-			case "refuse":
-				found(n.Args[0], number["statusFailed"])
-			case "usage":
-				found(n.Args[0], number["statusUsage"])
+			case "Refuse":
+				found(n.Args[0], number["StatusFailed"])
+			case "Usage":
+				found(n.Args[0], number["StatusUsage"])
 			}
-		case *ast.CompositeLit: // trouble{code, what, advice, status}, warningEvent{Code: code}
+		case *ast.CompositeLit: // Trouble{code, what, advice, status}, Warning{Code: code}
 			switch identifier(n.Type) {
-			case "trouble":
+			case "Trouble":
 				if len(n.Elts) == 4 {
 					found(n.Elts[0], number[identifier(n.Elts[3])])
 					return
@@ -225,9 +232,9 @@ func TestManualOwnCodes(t *testing.T) {
 					found(f.Value, "")
 				}
 			}
-		case *ast.AssignStmt: // t.code, ... = code, ...
+		case *ast.AssignStmt: // t.Code, ... = code, ...
 			for i, left := range n.Lhs {
-				if field, ok := left.(*ast.SelectorExpr); ok && field.Sel.Name == "code" && i < len(n.Rhs) {
+				if field, ok := left.(*ast.SelectorExpr); ok && field.Sel.Name == "Code" && i < len(n.Rhs) {
 					found(n.Rhs[i], "")
 				}
 			}
@@ -273,7 +280,7 @@ func TestManualOwnCodes(t *testing.T) {
 // TestManualCommands: the manual's commands are those of help, in its words and order.
 func TestManualCommands(t *testing.T) {
 	var want []string
-	inPeer(t, "words.go", func(n ast.Node) {
+	inPeer(t, "internal/screen/words.go", func(n ast.Node) {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok || spec.Names[0].Name != "help" {
 			return

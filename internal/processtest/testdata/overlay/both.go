@@ -20,7 +20,7 @@ const statusLeaked = 97
 
 // leave ends the process as os.Exit does, unless a goroutine is left, but for one that nobody can end, in a read of the terminal.
 func leave(status int) {
-	err := goleak.Find(goleak.IgnoreAnyFunction("main.(*input).run"))
+	err := goleak.Find(goleak.IgnoreAnyFunction("sinete/cmd/peer/internal/terminal.(*Input).run"))
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "LEAKED with status %d: %v\n", status, err)
 		status = statusLeaked

@@ -1,0 +1,187 @@
+package screen
+
+import (
+	"time"
+
+	"sinete/cmd/peer/internal/trouble"
+	"sinete/peer"
+)
+
+// Event is what happened, in the form that a machine is told: the fields are those of --json.
+type Event interface{ name() string }
+
+type Session struct {
+	State        string   `json:"state"` // open or closed
+	Relay        string   `json:"relay"`
+	Name         string   `json:"name"`
+	Level        uint16   `json:"level"`
+	Compartments []string `json:"compartments,omitempty"` // of Level
+	Suite        string   `json:"suite"`
+	Signing      string   `json:"signing"`
+	Reason       string   `json:"reason"`          // code, empty while open
+	Again        bool     `json:"again,omitempty"` // closed for now: the program comes back by itself
+
+	Back bool `json:"-"` // it was closed before
+}
+
+type Peers struct {
+	Peers []PeerEntry `json:"peers"`
+}
+
+type PeerEntry struct {
+	ID           uint32   `json:"id"`
+	Name         string   `json:"name"`
+	Identity     string   `json:"identity"`
+	Level        uint16   `json:"level"`
+	Compartments []string `json:"compartments,omitempty"` // of Level
+	Conversation string   `json:"conversation"`           // none or open
+	Send         bool     `json:"send"`
+}
+
+type Conversation struct {
+	ID       uint32     `json:"id"`
+	Name     string     `json:"name"`
+	State    string     `json:"state"` // open or closed
+	Suite    string     `json:"suite"`
+	Epoch    uint64     `json:"epoch"`
+	Machine  peer.Known `json:"machine"`
+	Reason   string     `json:"reason"`             // code, empty while open
+	Queued   int        `json:"queued,omitempty"`   // messages that stay queued at its end
+	Verified *uint64    `json:"verified,omitempty"` // number of their last message whose seals were verified, at its end
+	// Signing says who seals for them, while open.
+	Signing peer.Signing `json:"signing,omitempty"`
+
+	MayWrite bool `json:"-"`
+	Rekeyed  bool `json:"-"` // nothing but its epoch is new
+}
+
+type Message struct {
+	ID           uint32   `json:"id"`
+	Seq          uint64   `json:"seq"`
+	Text         string   `json:"text"`
+	SentAt       string   `json:"sent_at"`
+	Label        uint16   `json:"label"`
+	Compartments []string `json:"compartments,omitempty"` // of Label
+
+	person string
+	sent   time.Time
+}
+
+type Receipt struct {
+	ID    uint32     `json:"id"`
+	Seq   uint64     `json:"seq"`
+	Stage peer.Stage `json:"stage"`
+
+	Person string `json:"-"`
+}
+
+type Connected struct {
+	Conversations []Conversation `json:"conversations"`
+}
+
+type Ciphers struct {
+	Suites []string `json:"suites"`
+}
+
+type Menu struct {
+	Commands []string `json:"commands"`
+
+	Explained bool `json:"-"`
+}
+
+type Refused struct {
+	Command string `json:"command"`
+	Code    string `json:"code"`
+	Text    string `json:"text"`
+}
+
+type Warning struct {
+	Code string `json:"code"`
+	ID   uint32 `json:"id,omitempty"` // 0: of nobody in particular
+	Text string `json:"text"`
+}
+
+type Failure struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+
+	what, advice string
+}
+
+// Reader is a line of peer cards.
+type Reader struct {
+	Module       string             `json:"module"`
+	Reader       string             `json:"reader"`
+	Present      bool               `json:"present"`
+	Token        string             `json:"token"`
+	Serial       string             `json:"serial"`
+	Profile      string             `json:"profile"` // the kind of card
+	PIN          string             `json:"pin"`     // once, each-time, or pad
+	Certificates []CertificateEntry `json:"certificates"`
+}
+
+type CertificateEntry struct {
+	URI      string `json:"uri"`
+	Name     string `json:"name"`
+	Label    string `json:"label"`
+	Key      string `json:"key"`
+	NotAfter string `json:"not_after"`
+	Usable   bool   `json:"usable"`
+	Reason   string `json:"reason"` // why it is not usable
+	Chosen   bool   `json:"chosen"` // what peer chat takes where no card is named
+	Why      string `json:"why"`    // it is chosen
+	Holder   string `json:"holder"` // as this kind of card writes it
+	Number   string `json:"number"` // likewise
+
+	Authority bool `json:"-"`
+}
+
+// Check is a line of peer doctor.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"` // empty where OK
+}
+
+// Notice is progress, which only people are told.
+type Notice struct{ Text string }
+
+func (Session) name() string      { return "session" }
+func (Peers) name() string        { return "peers" }
+func (Conversation) name() string { return "conversation" }
+func (Message) name() string      { return "message" }
+func (Receipt) name() string      { return "receipt" }
+func (Connected) name() string    { return "connected" }
+func (Ciphers) name() string      { return "ciphers" }
+func (Menu) name() string         { return "menu" }
+func (Refused) name() string      { return "refused" }
+func (Warning) name() string      { return "warning" }
+func (Failure) name() string      { return "error" }
+func (Reader) name() string       { return "reader" }
+func (Check) name() string        { return "check" }
+func (Notice) name() string       { return "" }
+
+// timeForm is RFC 3339 with milliseconds.
+const timeForm = "2006-01-02T15:04:05.000Z07:00"
+
+func PeersOf(people []peer.Person) Peers {
+	e := Peers{Peers: []PeerEntry{}}
+	for _, p := range people {
+		state := "none"
+		if p.Conversation != nil {
+			state = "open"
+		}
+		e.Peers = append(e.Peers, PeerEntry{p.ID, p.Name, p.Identity, p.Level.Rank, p.Level.Compartments, state, p.Send})
+	}
+	return e
+}
+
+func MessageOf(p peer.Person, m *peer.Message) Message {
+	return Message{ID: p.ID, Seq: m.Number, Text: m.Text, SentAt: m.SentAt.UTC().Format(timeForm), Label: m.Label.Rank,
+		Compartments: m.Label.Compartments, person: p.Name, sent: m.SentAt}
+}
+
+func FailureOf(t trouble.Trouble) Failure {
+	return Failure{Code: t.Code, Text: t.Text(), what: t.What, advice: t.Advice}
+}

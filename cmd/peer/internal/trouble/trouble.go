@@ -1,0 +1,144 @@
+// Package trouble says of every error what happened, why, and what to do: Explain. Refuse and Usage make those that the program finds itself.
+package trouble
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+
+	"sinete/cardauth"
+	"sinete/cardauth/pkcs11card"
+	"sinete/cardauth/seal"
+	"sinete/cardauth/softcard"
+	"sinete/peer"
+	"sinete/peer/presence"
+	"sinete/transport"
+	"sinete/wire"
+)
+
+// Trouble is an error as people and machines are told it.
+type Trouble struct {
+	Code   string // stable word
+	What   string // happened, and why
+	Advice string // what to do next
+	Status int    // exit status where it ends the program
+}
+
+// Text is what happened and what to do.
+func (t Trouble) Text() string {
+	if t.Advice == "" {
+		return t.What + "."
+	}
+	return t.What + ". " + t.Advice
+}
+
+// Problem is an error that this program finds itself.
+type Problem struct{ Trouble }
+
+func (p *Problem) Error() string { return p.What }
+
+// AsError finds an error of a type, as errors.As does.
+func AsError[E error](err error) (E, bool) { return errors.AsType[E](err) }
+
+// row recognises one kind of error.
+type row func(error) (Trouble, bool)
+
+func on[E error](say func(E) Trouble) row {
+	return func(err error) (Trouble, bool) {
+		e, ok := AsError[E](err)
+		if !ok {
+			return Trouble{}, false
+		}
+		return say(e), true
+	}
+}
+
+func is(target error, say func() Trouble) row {
+	return func(err error) (Trouble, bool) {
+		if !errors.Is(err, target) {
+			return Trouble{}, false
+		}
+		return say(), true
+	}
+}
+
+// rows are tried in this order: errors that wrap others stand before those.
+var rows = []row{
+	on(func(e *Problem) Trouble { return e.Trouble }),
+
+	// Who we are and who the relay is.
+	on(ownCertificate),
+	on(func(e *transport.ServerCertificateError) Trouble { return relayUntrusted(e.Err) }),
+	on(relayStatus), // certificates of others than the relay never come this way
+	on(func(e *cardauth.TrustError) Trouble { return trustUnusable(e) }),
+
+	// The card.
+	on(pinRefused),
+	on(func(e *pkcs11card.NotFoundError) Trouble { return noCard(e) }),
+	on(cardAmbiguous),
+	on(cardAbsent),
+	on(cardCancelled),
+	on(cardExportable),
+	is(presence.ErrRemoved, CardTakenOut),
+	is(presence.ErrIdle, IdleLogout),
+	is(presence.ErrAway, away),
+	on(func(e *pkcs11card.URIError) Trouble { return badCardURI(e) }),
+	on(func(e *pkcs11card.UnsupportedError) Trouble { return cardUnsupported(e) }),
+	on(func(e *pkcs11card.ModuleError) Trouble { return cardModule(e) }),
+	on(func(e *softcard.FormatError) Trouble { return cardUnreadable(e) }),
+	on(func(e *fs.PathError) Trouble { return cardUnreadable(e) }),
+
+	// The way to the relay.
+	on(func(e *peer.AddressError) Trouble {
+		if _, ok := AsError[*net.DNSError](e); ok {
+			return noSuchHost(e)
+		}
+		return badAddress(e)
+	}),
+	on(func(e *transport.UnreachableError) Trouble { return relayUnreachable(e) }),
+	on(func(*transport.RefusedError) Trouble { return relayBusy() }),
+	on(func(e *transport.ProtocolError) Trouble { return noRelay(e) }),
+	on(func(e *transport.CloseError) Trouble {
+		if e.Remote && e.Number == wire.CodeBye {
+			return ofCode(wire.CodeGoingAway)
+		}
+		return ofCode(e.Number)
+	}),
+
+	// What somebody asked for.
+	on(tooLarge),
+	on(func(e *peer.RefusedError) Trouble {
+		if e.Number == wire.CodeSuiteUnsupported {
+			return suiteRefused(e.Suites)
+		}
+		return ofCode(e.Number)
+	}),
+
+	is(context.Canceled, Interrupted),
+	is(context.DeadlineExceeded, func() Trouble { return ofCode(wire.CodeTimeout) }),
+	on(func(e *seal.SignError) Trouble { return cardFailed(e) }),
+	on(func(e *net.OpError) Trouble { return relayUnreachable(e) }),
+}
+
+// Explain says what an error means.
+func Explain(err error) Trouble {
+	for _, recognise := range rows {
+		if t, ok := recognise(err); ok {
+			return t
+		}
+	}
+	t := ofCode(wire.CodeOf(err))
+	if t.Code == wire.CodeInternal.String() {
+		t.What += ": " + err.Error()
+	}
+	return t
+}
+
+// Exit statuses of the program.
+const (
+	StatusDone    = 0
+	StatusFailed  = 1
+	StatusUsage   = 2
+	StatusRefused = 3
+)
