@@ -98,6 +98,7 @@ func (s *Session) run() {
 	defer expiry.Stop()
 	s.running.Go(s.recheck)
 	s.running.Go(s.refreshStaples)
+	s.running.Go(s.tend)
 	err := s.ending(s.link.Run(context.Background()))
 	accepting.Wait()
 	for _, c := range s.all() {

@@ -30,6 +30,8 @@ import (
 // Conn is a QUIC connection between a peer and its relay. Its methods may be called from several goroutines.
 type Conn struct {
 	qc       *quic.Conn
+	tr       *quic.Transport // of a client; nil at the relay
+	udp      bool            // and its socket is a real one
 	released <-chan struct{} // closed when the client's socket is; nil at the relay, whose socket is the Listener's
 	onLogin  func()          // tells the Listener; nil at the client
 	login    *time.Timer     // nil at the client

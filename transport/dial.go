@@ -43,10 +43,17 @@ func Dial(ctx context.Context, socket net.PacketConn, relay net.Addr, cfg Client
 		return err
 	}
 
+	udp, isUDP := socket.(*net.UDPConn)
+	patient := &patientSocket{UDPConn: udp}
+	if isUDP {
+		socket = patient
+	}
 	tr := &quic.Transport{Conn: socket}
 	qc, err := tr.Dial(ctx, relay, conf, &quic.Config{
-		MaxIdleTimeout:                 idleTimeout,
-		KeepAlivePeriod:                keepAlive,
+		MaxIdleTimeout:  idleTimeout,
+		KeepAlivePeriod: keepAlive,
+		// Packets never become longer than what any path takes: nobody notices in time that the client's next path takes less.
+		DisablePathMTUDiscovery:        true,
 		MaxIncomingStreams:             wire.MaxStreams,
 		MaxIncomingUniStreams:          -1,
 		InitialStreamReceiveWindow:     streamWindow,
@@ -65,13 +72,14 @@ func Dial(ctx context.Context, socket net.PacketConn, relay net.Addr, cfg Client
 		}
 	}
 
+	patient.connected.Store(true)
 	released := make(chan struct{})
 	context.AfterFunc(qc.Context(), func() {
 		_ = tr.Close()
 		_ = socket.Close()
 		close(released)
 	})
-	return &Conn{qc: qc, released: released}, nil
+	return &Conn{qc: qc, tr: tr, udp: isUDP, released: released}, nil
 }
 
 func dialError(ctx context.Context, relay net.Addr, err error) error {

@@ -111,7 +111,7 @@ func TestBadFrames(t *testing.T) {
 		bytes []byte
 		code  wire.Code
 	}{
-		"unknown type":       {[]byte{0x0d, 0}, wire.CodeMalformed},
+		"unknown type":       {[]byte{0x0e, 0}, wire.CodeMalformed},
 		"type zero":          {[]byte{0, 0}, wire.CodeMalformed},
 		"giant":              {giant, wire.CodeLimitExceeded},
 		"length not minimal": {[]byte{5, 0x40, 1, 0}, wire.CodeMalformed},

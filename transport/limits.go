@@ -12,8 +12,9 @@ const (
 	exporterLabel = "EXPORTER-sinete-1" // section 1.1
 
 	idleTimeout = 45 * time.Second
-	// Only the client pings: its NAT is the one that forgets, and ten thousand pinging clients cost a relay enough.
-	keepAlive = 15 * time.Second
+	// Only the client pings: its NAT is the one that forgets, and ten thousand pinging clients cost a relay enough. After login its
+	// signs of life (protocol.md section 2.5) come first.
+	keepAlive = 20 * time.Second
 
 	// FrameTimeout is how long a frame that has begun may take to end, and a write to get one byte further.
 	FrameTimeout = 30 * time.Second

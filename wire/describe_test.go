@@ -60,7 +60,7 @@ func describe(v any) (d description) {
 		d.walk("", v)
 	case *Hello, *Answer, *Proof, *Accept, *HopParameters, *Switched:
 		d.walk("", reflect.ValueOf(v).Elem().Interface())
-	case uint64, [8]byte, WaitingFor:
+	case uint64, [8]byte, WaitingFor, Alive:
 		d.walk("value", v)
 	default:
 		d.walk("", v)

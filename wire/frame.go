@@ -18,10 +18,11 @@ const (
 	FrameProbe       FrameType = 0x0a
 	FrameProbeAnswer FrameType = 0x0b
 	FrameWaiting     FrameType = 0x0c
+	FrameAlive       FrameType = 0x0d
 )
 
 var frameNames = [...]string{"0", "hello", "answer", "proof", "accept", "envelope", "seal", "switched", "rekey-please",
-	"machine", "probe", "probe-answer", "waiting"}
+	"machine", "probe", "probe-answer", "waiting", "alive"}
 
 func (t FrameType) String() string {
 	if t.Known() {
@@ -31,7 +32,7 @@ func (t FrameType) String() string {
 }
 
 // Known reports whether the type is one of section 2.3.
-func (t FrameType) Known() bool { return t >= FrameHello && t <= FrameWaiting }
+func (t FrameType) Known() bool { return t >= FrameHello && t <= FrameAlive }
 
 // Frame is one frame. Where Body was read from a stream it is valid as long as that reader's documentation says.
 type Frame struct {
@@ -101,6 +102,21 @@ func ParseWaiting(b []byte) (WaitingFor, error) {
 		return 0, &MalformedError{"waiting", "neither card nor PIN"}
 	}
 	return WaitingFor(b[0]), nil
+}
+
+// Alive is the body of an alive frame: so many zeros that a relay which does not know the connection any more answers with a stateless
+// reset, and not with silence.
+type Alive [32]byte
+
+// Append appends the body.
+func (a Alive) Append(b []byte) []byte { return append(b, a[:]...) }
+
+// ParseAlive reads the body of an alive frame.
+func ParseAlive(b []byte) (Alive, error) {
+	if len(b) != len(Alive{}) || Alive(b) != (Alive{}) {
+		return Alive{}, &MalformedError{"alive", "not 32 zeros"}
+	}
+	return Alive{}, nil
 }
 
 // ParseProbe reads the body of a probe or probe-answer frame.

@@ -96,7 +96,7 @@ var malformedBasics = []malformedCase{
 	{"varint", "2^30-1-in-8", []byte{0xc0, 0, 0, 0, 0x3f, 0xff, 0xff, 0xff}, longer},
 
 	{"frame", "type-0", put(bytesOf("frame", "probe"), 0, 0), "unknown type"},
-	{"frame", "type-13", put(bytesOf("frame", "probe"), 0, 13), "unknown type"},
+	{"frame", "type-14", put(bytesOf("frame", "probe"), 0, 14), "unknown type"},
 	{"frame", "length-too-low", put(bytesOf("frame", "probe"), 1, 7), "length"},
 	{"frame", "length-too-high", put(bytesOf("frame", "probe"), 1, 9), "length"},
 	{"frame", "length-longer-than-needed", insert(bytesOf("frame", "probe"), 1, 0x40), longer},
@@ -107,6 +107,9 @@ var malformedBasics = []malformedCase{
 	{"waiting", "0", []byte{0}, "neither"},
 	{"waiting", "3", []byte{3}, "neither"},
 	{"waiting", "trailing", []byte{1, 1}, "neither"},
+	{"alive", "zeros-cut", make([]byte, 31), "32 zeros"},
+	{"alive", "zeros-trailing", make([]byte, 33), "32 zeros"},
+	{"alive", "a-one", append(make([]byte, 31), 1), "32 zeros"},
 	{"rekey-context", "cut", short(bytesOf("rekey-context", "sha256")), tooShort},
 	{"rekey-context", "trailing", append(bytesOf("rekey-context", "sha256"), 0), trailing},
 	{"rekey-please", "cut", short(bytesOf("rekey-please", "first")), tooShort},

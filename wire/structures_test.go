@@ -82,6 +82,7 @@ var structures = []structure{
 	of("probe", func(v [8]byte, b []byte) []byte { return append(b, v[:]...) }, ParseProbe, named[[8]byte]{"ok", [8]byte(data("nonce", 8))}),
 	of("waiting", func(v WaitingFor, b []byte) []byte { return append(b, byte(v)) }, ParseWaiting,
 		named[WaitingFor]{"card", WaitingForCard}, named[WaitingFor]{"pin", WaitingForPIN}),
+	of("alive", Alive.Append, ParseAlive, named[Alive]{"ok", Alive{}}),
 }
 
 func structureOf(t testing.TB, name string) structure {

@@ -318,6 +318,11 @@ func (l *Link) Probe(nonce [8]byte) error {
 	return l.Control.Append(wire.Frame{Type: wire.FrameProbe, Body: nonce[:]}.Append)
 }
 
+// Alive gives the other side a sign of life, which a relay that does not know the connection answers with a reset.
+func (l *Link) Alive() error {
+	return l.Control.Append(wire.Frame{Type: wire.FrameAlive, Body: wire.Alive{}.Append(nil)}.Append)
+}
+
 // outside takes a frame of the control stream that stands outside envelopes and seals.
 func (l *Link) outside(f wire.Frame) error {
 	switch {
@@ -339,7 +344,10 @@ func (l *Link) outside(f wire.Frame) error {
 			l.handler.Probed(nonce)
 		}
 		return err
-	case f.Type == wire.FrameProbe, f.Type == wire.FrameProbeAnswer, f.Type == wire.FrameMachine:
+	case f.Type == wire.FrameAlive && l.Role == wire.RoleResponder: // that it came is all it says
+		_, err := wire.ParseAlive(f.Body)
+		return err
+	case f.Type == wire.FrameProbe, f.Type == wire.FrameProbeAnswer, f.Type == wire.FrameAlive, f.Type == wire.FrameMachine:
 		return wire.Errorf(wire.CodeUnexpected, "a %v frame in a session", f.Type)
 	}
 	return l.rekeyer.Frame(f)

@@ -126,6 +126,8 @@ func TestFramesOutOfPlace(t *testing.T) {
 		{frame(wire.FrameProbe, nonce[1:]...), wire.RoleInitiator, wire.CodeMalformed},
 		{frame(wire.FrameProbeAnswer), wire.RoleResponder, wire.CodeMalformed},
 		{frame(wire.FrameWaiting, 3), wire.RoleResponder, wire.CodeMalformed},
+		{frame(wire.FrameAlive, 1), wire.RoleResponder, wire.CodeMalformed},
+		{frame(wire.FrameAlive, wire.Alive{}.Append(nil)...), wire.RoleInitiator, wire.CodeUnexpected},
 		{frame(wire.FrameSeal), wire.RoleResponder, wire.CodeMalformed},
 		{frame(wire.FrameEnvelope), wire.RoleInitiator, wire.CodeMalformed},
 		{frame(99), wire.RoleResponder, wire.CodeMalformed},

@@ -29,9 +29,9 @@ const (
 	killWorlds   = 4 // at once, each with a relay of its own
 	writingEvery = 10 * time.Millisecond
 	unconfirmed  = 100 // of what somebody has written, before they write no more
-	// healing is how long a silence may be. Somebody who sends nothing but QUIC's pings, since new keys are waited for, notices a relay that
-	// was restarted after a minute: pings are too short to be answered by a reset.
-	healing = 3 * time.Minute
+	// healing is how long a silence may be. Somebody who sends nothing, since new keys are waited for, notices a relay that was restarted
+	// after 15 seconds; the rest is for slow machines.
+	healing = 2 * time.Minute
 )
 
 // rekeyStates are how far a rekeying is by what a process has done last (testdata/overlay/link.go).

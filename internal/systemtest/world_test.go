@@ -100,6 +100,13 @@ func (w *world) start() {
 	w.t.Cleanup(w.stop) // before the socket goes
 }
 
+// kill takes the relay away without a last word of it; start brings another one, which knows nothing of before.
+func (w *world) kill() {
+	w.network.Cut(w.address)
+	w.stop()
+	w.network.Restore(w.address)
+}
+
 // restart stops the relay in order and runs it again, with the memory of a new one.
 func (w *world) restart(t *testing.T) {
 	t.Helper()

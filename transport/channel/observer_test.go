@@ -52,7 +52,7 @@ func TestObserverHandshake(t *testing.T) {
 	}
 	o := NewObserver()
 	for state := 0; ; state++ {
-		for f := wire.FrameHello; f <= wire.FrameWaiting+1; f++ {
+		for f := wire.FrameHello; f <= wire.FrameAlive+1; f++ {
 			for _, from := range []wire.Role{wire.RoleInitiator, wire.RoleResponder} {
 				due := state < 4 && f == messages[state].Type && from == messages[state].from || state == 4 && f == wire.FrameMachine
 				other := *o

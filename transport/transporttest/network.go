@@ -24,8 +24,9 @@ import (
 // Options describe a network; zero is a perfect one.
 type Options struct {
 	Latency time.Duration // one way; a round trip takes twice as long
+	Jitter  time.Duration // each datagram takes up to so much longer, so that they overtake each other
 	Loss    float64       // share of datagrams dropped, 0 to 1
-	Seed    uint64        // of the loss
+	Seed    uint64        // of the loss and the jitter
 	Server  transport.ServerConfig
 }
 
@@ -35,10 +36,12 @@ type Network struct {
 	opts Options
 
 	mu     sync.Mutex
-	next   byte
+	next   uint16
 	random *rand.Rand
 	loss   float64
 	cut    map[string]bool
+	seen   map[string]net.Addr // by an endpoint's own address: under which the others see it after Rebind
+	behind map[string]net.Addr // by such an address: the endpoint's own
 	sent   int
 	router simnet.PerfectRouter
 }
@@ -51,16 +54,17 @@ func New(t testing.TB, opts Options) *Network {
 		random: rand.New(rand.NewPCG(opts.Seed, 0)),
 		loss:   opts.Loss,
 		cut:    make(map[string]bool),
+		seen:   make(map[string]net.Addr),
+		behind: make(map[string]net.Addr),
 	}
 }
 
 // Endpoint returns a new socket with an address of its own.
 func (n *Network) Endpoint() net.PacketConn {
 	n.mu.Lock()
-	n.next++
-	ip := net.IPv4(10, 0, 0, n.next)
+	addr := n.newAddr()
 	n.mu.Unlock()
-	return n.EndpointAt(&net.UDPAddr{IP: ip, Port: 4433})
+	return n.EndpointAt(addr)
 }
 
 // EndpointAt returns a new socket with the given address, which must be free.
@@ -70,6 +74,9 @@ func (n *Network) EndpointAt(addr *net.UDPAddr) net.PacketConn {
 		DownlinkSettings: simnet.LinkSettings{MTU: 1452},
 		Latency:          n.opts.Latency,
 		UploadPacket:     n,
+	}
+	if n.opts.Jitter > 0 {
+		link.LatencyFunc = func(simnet.Packet) time.Duration { return n.opts.Latency + n.drawn(n.opts.Jitter) }
 	}
 	socket := simnet.NewBlockingSimConn(addr, link)
 	n.AddNode(addr, link)
@@ -139,6 +146,31 @@ func (n *Network) Restore(addr net.Addr) {
 	n.mu.Unlock()
 }
 
+// Rebind has the others see an endpoint under a new address, which it returns, and drops what they still send to the one before: the
+// endpoint's NAT has forgotten it, or its network is another one.
+func (n *Network) Rebind(addr net.Addr) net.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	as := n.newAddr()
+	if before := n.seen[addr.String()]; before != nil {
+		delete(n.behind, before.String())
+	}
+	n.seen[addr.String()], n.behind[as.String()] = as, addr
+	return as
+}
+
+// newAddr is one that nobody has. mu is held.
+func (n *Network) newAddr() *net.UDPAddr {
+	n.next++
+	return &net.UDPAddr{IP: net.IPv4(10, 0, byte(n.next>>8), byte(n.next)), Port: 4433}
+}
+
+func (n *Network) drawn(most time.Duration) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Duration(n.random.Int64N(int64(most)))
+}
+
 // Sent counts the datagrams sent so far, dropped ones included.
 func (n *Network) Sent() int {
 	n.mu.Lock()
@@ -153,7 +185,13 @@ func (n *Network) AddNode(addr net.Addr, node simnet.PacketReceiver) { n.router.
 func (n *Network) SendPacket(p simnet.Packet) error {
 	n.mu.Lock()
 	n.sent++
-	drop := n.random.Float64() < n.loss || n.cut[p.From.String()] || n.cut[p.To.String()]
+	drop := n.random.Float64() < n.loss || n.cut[p.From.String()] || n.cut[p.To.String()] || n.seen[p.To.String()] != nil
+	if as := n.seen[p.From.String()]; as != nil {
+		p.From = as
+	}
+	if own := n.behind[p.To.String()]; own != nil {
+		p.To = own
+	}
 	n.mu.Unlock()
 	if drop {
 		return nil

@@ -117,7 +117,7 @@ def bare_varint(r):  # 2.1
     r.varint("value")
 
 def frame(r):  # 2.3
-    r.number(1, "type", range(0x01, 0x0D), "unknown")
+    r.number(1, "type", range(0x01, 0x0E), "unknown")
     size = r.varint("length")
     need(size <= 65536, "limit", f"body of {size} bytes", "limit-exceeded")  # before the body is there
     r.items.pop()  # the length is no field of its own: it is written with the body
@@ -313,6 +313,9 @@ def probe(r):  # 2.3
 def waiting(r):  # 2.3
     r.number(1, "what for", (1, 2))
 
+def alive(r):  # 2.3
+    need(not any(r.fixed(32, "zeros")), "zeros", "not all are")
+
 def peer_id(r):  # 7.2
     r.number(4, "id", range(1, 1 << 32))
 
@@ -357,7 +360,7 @@ STRUCTURES = {
     "varint": bare_varint, "frame": frame, "hello": hello, "answer": answer, "proof": proof, "accept": accept,
     "hop-parameters": hop_parameters, "conversation-parameters": conversation_parameters, "hop-context": hop_context,
     "conversation-context": conversation_context, "seal": seal, "delegation": delegation, "envelope": envelope,
-    "content": content, "head": head, "seal-frame": seal_frame, "machine": machine, "probe": probe, "waiting": waiting,
+    "content": content, "head": head, "seal-frame": seal_frame, "machine": machine, "probe": probe, "waiting": waiting, "alive": alive,
     "control": control, "rekey-context": rekey_context, "switched": switched, "rekey-please": rekey_please,
 }
 
