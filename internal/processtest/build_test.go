@@ -3,7 +3,6 @@
 package processtest
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -112,52 +111,25 @@ func output(command ...string) (string, error) {
 	return string(out), nil
 }
 
-// overlay has the programs built with the files of testdata/overlay, and in these places with another word than is written
-// there: nothing that only tests want stands in the programs themselves.
+// overlay has the programs built with the files of testdata/overlay, and where those are called.
 func overlay(dir string) (file string, err error) {
 	room, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	root := filepath.Dir(filepath.Dir(room))
 	own := func(name string) string { return filepath.Join(room, "testdata", "overlay", name) }
-	replace := map[string]string{}
-	for _, c := range []struct{ file, old, new string }{
-		{"cmd/peer/main.go", "os.Exit(run(", "leave(run("},
-		{"cmd/peer/session.go", "presence.Begin(ctx, cfg)", "recordedBegin(ctx, cfg)"},
-		{"cmd/relay/main.go", "os.Exit(status)", "leave(status)"},
-		{"cmd/relay/serve.go", "relay.Serve(ctx, ", "recordedServe(ctx, "},
-		{"internal/link/rekey.go", "error { return k.carrier.Post(f) }", "error { return recordedPost(k, f) }"},
-		{"internal/link/rekey.go", "body, err := k.channel.Switch()", "body, err := recordedSwitch(k)"},
-		{"internal/link/rekey.go", "k.channel.Switched(f.Body)", "recordedSwitched(k, f.Body)"},
-	} {
-		path := filepath.Join(root, c.file)
-		from := path
-		if replace[path] != "" {
-			from = replace[path] // with what was replaced there before
-		}
-		text, err := os.ReadFile(from)
-		if err != nil {
-			return "", err
-		}
-		if strings.Count(string(text), c.old) != 1 {
-			return "", fmt.Errorf("%s does not say %q exactly once: internal/processtest must be told where that is now", c.file, c.old)
-		}
-		replace[path] = filepath.Join(dir, strings.ReplaceAll(c.file, "/", "_"))
-		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o600); err != nil {
-			return "", err
-		}
-	}
+	added := map[string]string{"internal/link/processtest.go": own("link.go")}
 	for _, name := range []string{"peer", "relay"} {
-		folder := filepath.Join(root, "cmd", name)
-		replace[filepath.Join(folder, "processtest.go")] = own(name + ".go")
-		replace[filepath.Join(folder, "processtest_both.go")] = own("both.go")
+		added[filepath.Join("cmd", name, "processtest.go")] = own(name + ".go")
+		added[filepath.Join("cmd", name, "processtest_both.go")] = own("both.go")
 	}
-	replace[filepath.Join(root, "internal", "link", "processtest.go")] = own("link.go")
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	file = filepath.Join(dir, "overlay.json")
-	return file, os.WriteFile(file, text, 0o600)
+	return program.Overlay(dir, filepath.Dir(filepath.Dir(room)), []program.Change{
+		{File: "cmd/peer/main.go", Old: "os.Exit(run(", New: "leave(run("},
+		{File: "cmd/peer/session.go", Old: "presence.Begin(ctx, cfg)", New: "recordedBegin(ctx, cfg)"},
+		{File: "cmd/relay/main.go", Old: "os.Exit(status)", New: "leave(status)"},
+		{File: "cmd/relay/serve.go", Old: "relay.Serve(ctx, ", New: "recordedServe(ctx, "},
+		{File: "internal/link/rekey.go", Old: "error { return k.carrier.Post(f) }", New: "error { return recordedPost(k, f) }"},
+		{File: "internal/link/rekey.go", Old: "body, err := k.channel.Switch()", New: "body, err := recordedSwitch(k)"},
+		{File: "internal/link/rekey.go", Old: "k.channel.Switched(f.Body)", New: "recordedSwitched(k, f.Body)"},
+	}, added)
 }
