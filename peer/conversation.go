@@ -18,8 +18,9 @@ import (
 type Conversation struct {
 	ID       [16]byte
 	Person   Person
-	MayWrite bool // the flow policy lets this user write to them
-	OtherMay bool // and them to this user
+	MayWrite bool       // the flow policy lets this user write to them
+	OtherMay bool       // and them to this user
+	Level    wire.Level // of this user, as long as the conversation lasts
 
 	session *Session
 	lane    *link.Lane
@@ -89,7 +90,7 @@ func (e *endedError) Code() wire.Code { return e.number }
 
 // begin takes the relay's open.
 func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) {
-	c := &Conversation{ID: open.Conversation, Person: s.person(open.Other), MayWrite: open.MayWrite, OtherMay: open.OtherMay,
+	c := &Conversation{ID: open.Conversation, Person: s.person(open.Other), MayWrite: open.MayWrite, OtherMay: open.OtherMay, Level: open.Level,
 		session: s, lane: lane, role: open.Role, suites: s.cfg.Suites,
 		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(),
 		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}),

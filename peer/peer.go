@@ -162,6 +162,10 @@ type Event interface{ event() }
 // Opened tells of a conversation that is established, whoever asked for it. From Session.Next.
 type Opened struct{ Conversation *Conversation }
 
+// LevelChanged tells that the relay has given this user another level. Conversations end and are made again under it, as far as the flow
+// policy allows. From Session.Next.
+type LevelChanged struct{ Level wire.Level }
+
 // Away tells that the session has ended for now: presence.Presence tries to come back. From its Next.
 type Away struct{ Err error }
 
@@ -214,6 +218,7 @@ type Closed struct {
 }
 
 func (*Opened) event()           {}
+func (*LevelChanged) event()     {}
 func (*SessionClosed) event()    {}
 func (*Away) event()             {}
 func (*Back) event()             {}

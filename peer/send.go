@@ -20,7 +20,7 @@ func (c *Conversation) Send(ctx context.Context, text string) (number uint64, er
 	}
 	if !c.MayWrite {
 		return 0, c.session.request(ctx, func(req uint64) wire.Control {
-			return wire.WriteRequest{Req: req, Conversation: c.ID, Label: c.session.params.Level}
+			return wire.WriteRequest{Req: req, Conversation: c.ID, Label: c.Level}
 		}, func(wire.Control) bool { return true })
 	}
 	return c.contact.Add(text)
@@ -90,7 +90,7 @@ func (c *Conversation) nextFlight(taken, takenBytes int) (items []link.Item, nex
 	envelopes, bytes := c.inner.Sent.Unacknowledged()
 	n := min(wire.MaxFlight-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
 	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-1024-int(bytes))
-	each := overhead + len(c.session.params.Level.Append(nil))
+	each := overhead + len(c.Level.Append(nil))
 	out := c.feed.Take(n, room, each)
 	if len(out) == 0 {
 		return nil, 0
@@ -104,7 +104,7 @@ func (c *Conversation) nextFlight(taken, takenBytes int) (items []link.Item, nex
 // seal makes the inner envelope of a content.
 func (c *Conversation) seal(content *wire.Content) link.Item {
 	content.Parties = c.toThem
-	s := c.inner.Seal(nil, c.session.params.Level, content.Append(nil))
+	s := c.inner.Seal(nil, c.Level, content.Append(nil))
 	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest}
 }
 

@@ -53,8 +53,12 @@ func (s *Session) Name() string { return s.own.Name }
 // Identity is this user's identity (protocol.md section 7.1).
 func (s *Session) Identity() string { return s.own.Identity }
 
-// Level is what the relay has given this user.
-func (s *Session) Level() wire.Level { return s.params.Level }
+// Level is what the relay has given this user: a LevelChanged tells of another one.
+func (s *Session) Level() wire.Level {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.params.Level
+}
 
 // Suite is the hop's.
 func (s *Session) Suite() wire.Suite { return s.suite }
@@ -68,7 +72,7 @@ func (s *Session) Standing() *Standing { return s.self.standing }
 // Signatures counts the signature operations of the key that seals this session, the login's included.
 func (s *Session) Signatures() uint64 { return s.self.sealer.Signatures() }
 
-// Next waits for the next event of the session: *Opened, *Warning, and at the end *SessionClosed.
+// Next waits for the next event of the session: *Opened, *LevelChanged, *Warning, and at the end *SessionClosed.
 func (s *Session) Next(ctx context.Context) (Event, error) { return s.events.take(ctx) }
 
 // Alive reports whether the session has not ended, nor begun to.
@@ -222,6 +226,11 @@ func (s *Session) Control(m wire.Control) error {
 		}
 	case wire.GoingAway:
 		s.events.put(&Warning{wire.CodeGoingAway.String(), fmt.Sprintf("the relay closes in %d seconds", m.Seconds)})
+	case wire.OwnLevel:
+		s.mu.Lock()
+		s.params.Level = m.Level
+		s.mu.Unlock()
+		s.events.put(&LevelChanged{m.Level})
 	case wire.Bye:
 		s.byeOnce.Do(func() { close(s.bye) })
 	default:

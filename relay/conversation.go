@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sinete/internal/link"
+	"sinete/relay/flow"
 	"sinete/transport"
 	"sinete/transport/channel"
 	"sinete/wire"
@@ -36,7 +37,8 @@ type leg struct {
 	conversation *conversation
 	role         wire.Role
 	session      *session
-	lane         *link.Lane // nil until the stream is open
+	author       flow.Subject // the session's person as the policy saw them when the conversation was made
+	lane         *link.Lane   // nil until the stream is open
 
 	mu      sync.Mutex
 	queue   []link.Item      // verified, permitted, waiting for the next flight
@@ -44,9 +46,19 @@ type leg struct {
 	more    chan struct{}
 }
 
+// open reports whether the direction from this side to the other is.
+func (l *leg) open() bool {
+	return l.conversation.relay.cfg.Flow.MayWrite(l.author.Level, l.other().author.Level)
+}
+
+// mayLabel reports whether this side may send the other a message of that label.
+func (l *leg) mayLabel(label wire.Level) bool {
+	return l.conversation.relay.cfg.Flow.MayLabel(l.author, label, l.other().author.Level)
+}
+
 func (l *leg) other() *leg { return l.conversation.legs[l.role.Other()-1] }
 
-// newConversation makes one between two sessions, unless there is one or either has too many. number is CodeBye on success.
+// newConversation makes one between two sessions, unless there is one, either has too many, or the policy forbids it. number is CodeBye on success.
 func (r *Relay) newConversation(asking, asked *session) (c *conversation, number wire.Code) {
 	c = &conversation{relay: r, observer: channel.NewObserver()}
 	rand.Read(c.id[:])
@@ -66,6 +78,12 @@ func (r *Relay) newConversation(asking, asked *session) (c *conversation, number
 		if l.other().session == asked {
 			return nil, wire.CodeAlreadyConnected
 		}
+	}
+	for _, l := range c.legs {
+		l.author = *l.session.who.Load() // under the mutex, so that no change of level comes between this and the conversation's being seen
+	}
+	if !r.cfg.Flow.MayConnect(c.legs[0].author.Level, c.legs[1].author.Level) {
+		return nil, wire.CodeFlowDenied
 	}
 	if len(asking.legs) >= wire.MaxStreams || len(asked.legs) >= wire.MaxStreams {
 		return nil, wire.CodeBusy
@@ -122,17 +140,17 @@ func (l *leg) opened(stream *transport.Stream) bool {
 	return true
 }
 
-// open is the first envelope of the leg's stream.
-func (l *leg) open() link.Item {
-	own, other := l.session, l.other().session
-	m := wire.Open{Conversation: l.conversation.id, Role: l.role, MayWrite: own.mayWriteTo(other), OtherMay: other.mayWriteTo(own),
-		Other: own.entryOf(other)}
+// opening is the first envelope of the leg's stream.
+func (l *leg) opening() link.Item {
+	m := wire.Open{Conversation: l.conversation.id, Role: l.role, MayWrite: l.open(), OtherMay: l.other().open(), Level: l.author.Level,
+		Other: l.session.entryOf(l.other().session)}
+	m.Other.Level, m.Other.Send = l.other().author.Level, m.MayWrite
 	return link.Item{Type: wire.EnvelopeControl, Payload: m.Append(nil)}
 }
 
 // send writes flights for as long as the conversation lasts. What waits together leaves together.
 func (l *leg) send() {
-	items := []link.Item{l.open()}
+	items := []link.Item{l.opening()}
 	for {
 		if err := l.lane.Flight(l.conversation.ctx, link.Flight{Items: items}); err != nil {
 			l.failed(err)
@@ -315,11 +333,9 @@ func (l *leg) pass(f *link.Received) ([]link.Item, error) {
 
 // content applies the flow policy to an inner envelope and follows its transcript.
 func (l *leg) content(o *channel.Opened) error {
-	if !l.session.mayWriteTo(l.other().session) {
-		return wire.Errorf(wire.CodeFlowDenied, "content in a closed direction")
-	}
-	if !o.Inner.Header.Label.Equal(l.session.level) {
-		return wire.Errorf(wire.CodeFlowDenied, "content labelled %v by somebody of level %v", o.Inner.Header.Label, l.session.level)
+	if !l.mayLabel(o.Inner.Header.Label) {
+		return wire.Errorf(wire.CodeFlowDenied, "content labelled %v from level %v to level %v", o.Inner.Header.Label, l.author.Level,
+			l.other().author.Level)
 	}
 	return l.conversation.observer.Envelope(l.role, &o.Inner, o.Digest)
 }

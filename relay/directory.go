@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -14,21 +15,23 @@ import (
 
 // directory is who is logged in: one session an identity (protocol.md section 7.6).
 type directory struct {
-	limit int
+	limit  int
+	hidden bool // not everybody sees everybody: ids must not tell how many there are
 
 	mu       sync.Mutex
 	sessions map[string]*session // by identity
 	reserved map[string]bool     // identities that a login has proved and not finished with
 	ids      map[string]uint32   // kept as long as the relay runs
+	given    map[uint32]bool     // ids that were drawn
 	byNumber map[uint32]*session
 	sorted   []*session // by id; nil when somebody has come or gone, and never changed
 	changes  uint64
 	lost     lostSessions
 }
 
-func newDirectory(limit int, grace time.Duration) *directory {
-	return &directory{limit: limit, sessions: map[string]*session{}, reserved: map[string]bool{}, ids: map[string]uint32{},
-		byNumber: map[uint32]*session{}, lost: lostSessions{grace: grace, limit: limit, signers: map[string]lostSession{}}}
+func newDirectory(limit int, grace time.Duration, hidden bool) *directory {
+	return &directory{limit: limit, hidden: hidden, sessions: map[string]*session{}, reserved: map[string]bool{}, ids: map[string]uint32{},
+		given: map[uint32]bool{}, byNumber: map[uint32]*session{}, lost: lostSessions{grace: grace, limit: limit, signers: map[string]lostSession{}}}
 }
 
 // place is an identity that is reserved for one login.
@@ -104,7 +107,7 @@ func (p *place) take(s *session, accept func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ids[p.identity] == 0 {
-		d.ids[p.identity] = uint32(len(d.ids) + 1)
+		d.ids[p.identity] = d.newID()
 	}
 	s.id = d.ids[p.identity]
 	if err := accept(); err != nil {
@@ -115,6 +118,20 @@ func (p *place) take(s *session, accept func() error) error {
 	d.sessions[p.identity], d.byNumber[s.id] = s, s
 	d.changed()
 	return nil
+}
+
+// newID is the next number, or where some people are hidden one that is drawn, since gaps would show that there are others. mu is held.
+func (d *directory) newID() uint32 {
+	if !d.hidden {
+		return uint32(len(d.ids) + 1)
+	}
+	for {
+		id := 1 + rand.Uint32N(uint32(max(1000, 10*len(d.ids))))
+		if !d.given[id] {
+			d.given[id] = true
+			return id
+		}
+	}
 }
 
 // remove takes a session out. lost says that its connection was, so that its delegation may come back for a while.

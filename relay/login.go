@@ -27,6 +27,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 	var place *place
 	returns := false // with a delegation made before
 	var inForce wire.RekeyLimits
+	var changes uint64 // of levels, when this one's was looked up
 	who := link.Acquaintance{Verifier: r.verifier, Now: time.Now, Meet: r.meet, Settle: r.cfg.Policy.Settle}
 	_, _, err = link.Respond(ctx, link.OnStream{Stream: control}, link.Response{
 		Config: channel.Config{Kind: wire.KindHop, Suites: r.cfg.Suites, Credentials: r.credentials(),
@@ -41,12 +42,18 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 			if o.Delegated && r.cfg.CardOnly {
 				return nil, wire.Errorf(wire.CodeSigningRefused, "a delegated key, and this relay wants the card itself")
 			}
+			changes = r.changes.Load()
+			who, known := r.cfg.Level(o.Identity)
+			if !known {
+				return nil, wire.Errorf(wire.CodeFlowDenied, "an identity that has no level here")
+			}
 			if place, err = r.people.reserve(ctx, o, returns); err != nil {
 				return nil, err
 			}
-			s.level, s.suites = r.cfg.Level(o.Identity), wire.SuitesAtLeast(h.Suites, r.cfg.MinSuite)
+			s.who.Store(&who)
+			s.suites = wire.SuitesAtLeast(h.Suites, r.cfg.MinSuite)
 			inForce = h.Limits.Smaller(r.cfg.Limits)
-			p := wire.HopParameters{Limits: inForce, Level: s.level, Relay: r.cfg.Name}
+			p := wire.HopParameters{Limits: inForce, Level: who.Level, Relay: r.cfg.Name}
 			rand.Read(p.Session[:])
 			return p.Append(nil), nil
 		},
@@ -56,7 +63,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 		Accept: func(ch *channel.Channel, o *link.Other, send func() error) error {
 			s.other = o
 			s.link = link.New(link.Config{Conn: conn, Control: control, Channel: ch, Role: wire.RoleResponder, Other: o.Signer,
-				Patient: !o.Delegated, Sealer: r.sealer, Class: s.level.String(), Verifier: r.verifier,
+				Patient: !o.Delegated, Sealer: r.sealer, Class: func() string { return s.level().String() }, Verifier: r.verifier,
 				Rekeys: s.rekeys(who, o, inForce)}, s)
 			return place.take(s, send)
 		},
@@ -68,6 +75,9 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 		return nil, err
 	}
 	conn.LoggedIn()
+	if r.changes.Load() != changes { // and was told only to those who were in already
+		s.relevel()
+	}
 	return s, nil
 }
 

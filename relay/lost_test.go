@@ -16,7 +16,7 @@ func lostOther(identity string, signer byte) *link.Other {
 
 // What is remembered of lost sessions is bounded, in time and in number, however often one is lost and comes back.
 func TestLostSessions(t *testing.T) {
-	l := newDirectory(3, time.Minute).lost
+	l := newDirectory(3, time.Minute, false).lost
 	now := time.Unix(1_000_000, 0)
 	wants := func(o *link.Other, at time.Time, want bool) {
 		t.Helper()
@@ -54,7 +54,7 @@ func TestLostSessions(t *testing.T) {
 	if len(l.signers) != 1 || len(l.order) != 1 {
 		t.Errorf("%d and %d are remembered when all but one are over", len(l.signers), len(l.order))
 	}
-	never := newDirectory(3, 0).lost
+	never := newDirectory(3, 0, false).lost
 	if never.add(a, now); never.has(a, now) {
 		t.Error("one may come back where none may")
 	}

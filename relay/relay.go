@@ -32,7 +32,12 @@ type Config struct {
 	Card        cardauth.Card   // the same certificate's key, for handshakes and seals
 	Policy      *cardauth.Policy
 	Flow        flow.Policy
-	Level       func(identity string) wire.Level
+	// Level says who somebody is to the policy; false where nobody of that identity may log in.
+	Level func(identity string) (flow.Subject, bool)
+	// Changed, if not nil, says that Level may answer otherwise than before: sessions and conversations take it over at once.
+	Changed <-chan struct{}
+	// Cleared has people see only those whose level theirs dominates: to them nobody else exists (protocol.md section 8).
+	Cleared     bool
 	CardOnly    bool         // refuse delegations, of sessions and in conversations
 	Suites      []wire.Suite // offered on the hop; empty: all
 	MinSuite    wire.Suite   // the weakest on the hop and in conversations that pass through; 0: any
@@ -60,6 +65,7 @@ type Relay struct {
 	byChannel map[[32]byte]*conversation
 
 	staples atomic.Pointer[[][]byte] // of the relay's own chain
+	changes atomic.Uint64            // of levels
 }
 
 const defaultMaxSessions = 10_000
@@ -101,12 +107,13 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	if err != nil {
 		return err
 	}
-	r := &Relay{cfg: cfg, verifier: seal.NewVerifier(1 << 16), people: newDirectory(cfg.MaxSessions, cfg.DelegationGrace),
+	r := &Relay{cfg: cfg, verifier: seal.NewVerifier(1 << 16), people: newDirectory(cfg.MaxSessions, cfg.DelegationGrace, cfg.Cleared),
 		sealer:    seal.NewSealer(cfg.Card, wire.SignerHash(cfg.Card.Certificate().Raw, nil), seal.Config{}),
 		byChannel: map[[32]byte]*conversation{}}
 	refreshing, stop := context.WithCancel(context.Background())
 	defer stop()
 	r.running.Go(func() { r.refreshStaples(refreshing) })
+	r.running.Go(func() { r.followLevels(refreshing) })
 	if ready != nil {
 		ready()
 	}
@@ -163,7 +170,7 @@ func (r *Relay) serve(conn *transport.Conn) {
 		return
 	}
 	log = log.With("peer", s.id) // identities are personal data: the levels file and the list have them, the log does not
-	log.Info("login", "level", s.level.String(), "delegated", s.other.Delegated)
+	log.Info("login", "level", s.level().String(), "delegated", s.other.Delegated)
 	expiry := time.AfterFunc(time.Until(s.other.Until()), func() {
 		s.link.Fail(wire.Errorf(wire.CodeCertificateExpired, "the certificate or delegation ended during the session"))
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sinete/internal/link"
+	"sinete/relay/flow"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -19,8 +20,8 @@ type session struct {
 	link   *link.Link
 	other  *link.Other
 	id     uint32
-	level  wire.Level
-	suites []wire.Suite // of its offer, those that may be used here
+	who    atomic.Pointer[flow.Subject] // changed with mu held
+	suites []wire.Suite                 // of its offer, those that may be used here
 
 	mu     sync.Mutex
 	legs   map[[16]byte]*leg // by conversation
@@ -129,12 +130,18 @@ func (s *session) sendList(req uint64) error {
 			return err
 		}
 		page := wire.Peers{Req: req}
-		for ; len(people) > 0 && len(page.Entries) < wire.MaxPeersEntries; people = people[1:] {
-			if people[0] != s {
-				page.Entries = append(page.Entries, s.entryOf(people[0]))
+		n := 0
+		for ; n < len(people); n++ {
+			if !s.sees(people[n]) {
+				continue
 			}
+			if len(page.Entries) == wire.MaxPeersEntries {
+				break
+			}
+			page.Entries = append(page.Entries, s.entryOf(people[n]))
 		}
-		more = len(people) > 1 || len(people) == 1 && people[0] != s
+		people = people[n:]
+		more = len(people) > 0
 		page.More = more
 		if err := s.link.Send(page); err != nil {
 			return err
@@ -146,10 +153,8 @@ func (s *session) sendList(req uint64) error {
 // entryOf is how s sees o.
 func (s *session) entryOf(o *session) wire.PeerEntry {
 	return wire.PeerEntry{ID: o.id, Name: o.other.Name, Identity: o.other.Identity, Certificate: o.other.CertificateHash,
-		Level: o.level, Suites: o.suites, Send: s.mayWriteTo(o)}
+		Level: o.level(), Suites: o.suites, Send: s.relay.cfg.Flow.MayWrite(s.level(), o.level())}
 }
-
-func (s *session) mayWriteTo(o *session) bool { return s.relay.cfg.Flow.MayWrite(s.level, o.level) }
 
 func (s *session) refuse(req uint64, number wire.Code, suites []wire.Suite) error {
 	s.relay.cfg.Logger.Info("refused", "peer", s.id, "code", number.String())
@@ -162,9 +167,9 @@ func (s *session) connect(m wire.Connect) error {
 	}
 	o := s.relay.people.byID(m.ID)
 	switch {
-	case o == nil || o == s:
+	case o == nil || !s.sees(o):
 		return s.refuse(m.Req, wire.CodeUnknownPeer, nil)
-	case !s.relay.cfg.Flow.MayConnect(s.level, o.level):
+	case !s.relay.cfg.Flow.MayConnect(s.level(), o.level()): // and newConversation looks again, when nothing can change
 		return s.refuse(m.Req, wire.CodeFlowDenied, nil)
 	}
 	if _, ok := wire.BestSuite(m.Suites, o.suites); !ok {
@@ -196,13 +201,16 @@ func (s *session) disconnect(m wire.Disconnect) error {
 	return s.link.Send(wire.Done{Req: m.Req})
 }
 
-// writeRequest is what a peer sends in a direction that is closed: refused, sealed and logged (section 8).
+// writeRequest asks for a label before a message is sent under it (section 8). What is refused is sealed, and logged.
 func (s *session) writeRequest(m wire.WriteRequest) error {
 	l := s.leg(m.Conversation)
-	if l == nil {
+	switch {
+	case l == nil:
 		return s.refuse(m.Req, wire.CodeNotConnected, nil)
+	case !l.mayLabel(m.Label):
+		return s.refuse(m.Req, wire.CodeFlowDenied, nil)
 	}
-	return s.refuse(m.Req, wire.CodeFlowDenied, nil)
+	return s.link.Send(wire.Done{Req: m.Req})
 }
 
 // Inner passes on heads that only acknowledge: H3.

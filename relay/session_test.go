@@ -24,12 +24,13 @@ import (
 func TestLongList(t *testing.T) {
 	transporttest.Certificate() // its key generation is no part of any bubble
 	synctest.Test(t, func(t *testing.T) {
-		r := &Relay{cfg: Config{Flow: flow.NoWriteUp, Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(defaultMaxSessions, 0)}
+		r := &Relay{cfg: Config{Flow: flow.NoWriteUp, Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(defaultMaxSessions, 0, false)}
 		level := wire.Level{Compartments: []string{"a", "b"}}
 		for id := range uint32(defaultMaxSessions) {
 			identity := fmt.Sprint(strings.Repeat("x", 180), id)
-			s := &session{relay: r, id: id + 1, level: level, suites: channel.Suites(),
+			s := &session{relay: r, id: id + 1, suites: channel.Suites(),
 				other: &link.Other{Party: &cardauth.Party{Identity: identity, Name: identity}}}
+			s.who.Store(&flow.Subject{Level: level})
 			r.people.sessions[identity], r.people.byNumber[s.id] = s, s
 		}
 		client, p, _ := client(t, r)
@@ -76,7 +77,7 @@ func TestLongList(t *testing.T) {
 func TestManyReceipts(t *testing.T) {
 	transporttest.Certificate()
 	synctest.Test(t, func(t *testing.T) {
-		r := &Relay{cfg: Config{Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(1, 0)}
+		r := &Relay{cfg: Config{Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(1, 0, false)}
 		_, p, s := client(t, r)
 		l := &leg{conversation: &conversation{relay: r}, session: s, role: wire.RoleInitiator}
 		const n = 20_000
@@ -153,6 +154,7 @@ func client(t *testing.T, r *Relay) (*link.Link, *asker, *session) {
 			Other: seal.Signer{Key: private.Public(), Scheme: wire.SchemeEd25519, Digest: k.digest()}}
 	}
 	s := &session{relay: r, id: defaultMaxSessions + 1, legs: map[[16]byte]*leg{}, other: &link.Other{Party: &cardauth.Party{}}}
+	s.who.Store(&flow.Subject{})
 	s.link = link.New(config(there, theirs, b), s)
 	p := &asker{make(chan wire.Peers), make(chan wire.Head)}
 	l := link.New(config(here, ours, a), p)

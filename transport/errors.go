@@ -106,7 +106,7 @@ func side(remote bool) string {
 
 // number turns a QUIC error code into one of ours. It may be any of 62 bits when the other side is hostile.
 func number(c uint64) wire.Code {
-	if c > uint64(wire.CodeSlow) {
+	if c > uint64(wire.CodeLevelChanged) {
 		return wire.CodeInternal
 	}
 	return wire.Code(c)

@@ -21,6 +21,7 @@ const (
 	ControlWriteRequest ControlKind = 0x0a
 	ControlBye          ControlKind = 0x0b
 	ControlGoingAway    ControlKind = 0x0c
+	ControlLevel        ControlKind = 0x0d
 )
 
 // Control is one of the messages below, by value. No type outside this package is one.
@@ -77,6 +78,7 @@ type Open struct {
 	Role         Role // of the reader
 	MayWrite     bool // the reader may
 	OtherMay     bool
+	Level        Level // the reader's, as long as the conversation lasts
 	Other        PeerEntry
 }
 
@@ -109,6 +111,9 @@ type Bye struct{}
 // GoingAway tells that the relay closes.
 type GoingAway struct{ Seconds uint16 }
 
+// OwnLevel tells the peer its level from now on (section 8).
+type OwnLevel struct{ Level Level }
+
 func (List) message()         {}
 func (Peers) message()        {}
 func (Connect) message()      {}
@@ -121,6 +126,7 @@ func (Closed) message()       {}
 func (WriteRequest) message() {}
 func (Bye) message()          {}
 func (GoingAway) message()    {}
+func (OwnLevel) message()     {}
 
 func (m List) Append(b []byte) []byte { return AppendVarint(append(b, byte(ControlList)), m.Req) }
 
@@ -174,7 +180,7 @@ func (m Refused) Append(b []byte) []byte {
 func (m Open) Append(b []byte) []byte {
 	b = append(append(b, byte(ControlOpen)), m.Conversation[:]...)
 	b = appendFlag(appendFlag(append(b, byte(m.Role)), m.MayWrite), m.OtherMay)
-	return m.Other.append(b)
+	return m.Other.append(m.Level.Append(b))
 }
 
 func (m Disconnect) Append(b []byte) []byte {
@@ -199,6 +205,8 @@ func (m Bye) Append(b []byte) []byte { return append(b, byte(ControlBye)) }
 func (m GoingAway) Append(b []byte) []byte {
 	return binary.BigEndian.AppendUint16(append(b, byte(ControlGoingAway)), m.Seconds)
 }
+
+func (m OwnLevel) Append(b []byte) []byte { return m.Level.Append(append(b, byte(ControlLevel))) }
 
 // ParseControl reads exactly one control message.
 func ParseControl(b []byte) (Control, error) {
@@ -235,7 +243,8 @@ func (r *reader) control() Control {
 		}
 		return m
 	case ControlOpen:
-		m := Open{Conversation: r.bytes16(), Role: Role(r.u8()), MayWrite: r.flag(), OtherMay: r.flag(), Other: r.peerEntry()}
+		m := Open{Conversation: r.bytes16(), Role: Role(r.u8()), MayWrite: r.flag(), OtherMay: r.flag(), Level: r.level(),
+			Other: r.peerEntry()}
 		if r.err == nil && m.Role != RoleInitiator && m.Role != RoleResponder {
 			r.fail("no such role")
 		}
@@ -252,6 +261,8 @@ func (r *reader) control() Control {
 		return Bye{}
 	case ControlGoingAway:
 		return GoingAway{r.u16()}
+	case ControlLevel:
+		return OwnLevel{r.level()}
 	default:
 		r.fail(fmt.Sprintf("unknown kind %#02x", uint8(k)))
 		return nil

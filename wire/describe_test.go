@@ -55,7 +55,7 @@ func describe(v any) (d description) {
 			d.walk(entry+"path", e.Seal.Path)
 			d.walk(entry+"head", e.Head)
 		}
-	case List, Peers, Connect, Ringing, Refused, Open, Disconnect, Done, Closed, WriteRequest, Bye, GoingAway:
+	case List, Peers, Connect, Ringing, Refused, Open, Disconnect, Done, Closed, WriteRequest, Bye, GoingAway, OwnLevel:
 		d.walk("kind", v.(Control).Append(nil)[0])
 		d.walk("", v)
 	case *Hello, *Answer, *Proof, *Accept, *HopParameters, *Switched:

@@ -37,13 +37,14 @@ const (
 	CodeCut
 	CodePeerLeft
 	CodeSlow
+	CodeLevelChanged
 )
 
 var codeNames = [...]string{
 	"bye", "internal", "malformed", "unexpected", "limit-exceeded", "version-unsupported", "suite-unsupported", "integrity",
 	"unsealed", "certificate-invalid", "certificate-expired", "certificate-revoked", "revocation-unknown",
 	"authentication-failed", "wrong-context", "card-in-use", "superseded", "flow-denied", "unknown-peer", "not-connected",
-	"already-connected", "timeout", "going-away", "busy", "signing-refused", "cut", "peer-left", "slow",
+	"already-connected", "timeout", "going-away", "busy", "signing-refused", "cut", "peer-left", "slow", "level-changed",
 }
 
 // String is the stable lower-case word of section 11.

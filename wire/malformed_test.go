@@ -257,7 +257,7 @@ var malformedEnvelopes = []malformedCase{
 var malformedControl = []malformedCase{
 	{"control", "empty", nil, tooShort},
 	{"control", "kind-0", []byte{0}, "unknown kind"},
-	{"control", "kind-13", []byte{13}, "unknown kind"},
+	{"control", "kind-14", []byte{14}, "unknown kind"},
 	{"control", "list-req-longer-than-needed", []byte{1, 0x40, 1}, longer},
 	{"control", "list-trailing", []byte{1, 1, 0}, trailing},
 	{"control", "peers-more-2", []byte{2, 1, 2, 0}, badFlag},
@@ -292,5 +292,6 @@ var malformedControl = []malformedCase{
 	{"control", "label-compartment-empty", levelWith(""), "compartments not valid"},
 	{"control", "label-compartment-upper-case", levelWith("Ops"), "compartments not valid"},
 	{"control", "bye-trailing", []byte{0x0b, 0}, trailing},
+	{"control", "level-cut", []byte{0x0d, 0, 1, 1}, tooShort},
 	{"control", "going-away-cut", []byte{0x0c, 0}, tooShort},
 }

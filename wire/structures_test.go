@@ -247,14 +247,15 @@ var (
 		{"ringing", Ringing{2, data16("conversation")}},
 		{"refused", Refused{2, CodeFlowDenied, nil}},
 		{"refused-suites", Refused{2, CodeSuiteUnsupported, offer}},
-		{"open", Open{data16("conversation"), RoleInitiator, true, false, entry}},
-		{"open-closed", Open{data16("conversation"), RoleResponder, false, true, bare}},
+		{"open", Open{data16("conversation"), RoleInitiator, true, false, secret, entry}},
+		{"open-closed", Open{data16("conversation"), RoleResponder, false, true, Level{}, bare}},
 		{"disconnect", Disconnect{3, data16("conversation"), CodeBye}},
 		{"done", Done{maxVarint}},
 		{"closed", Closed{data16("conversation"), CodePeerLeft}},
 		{"write-request", WriteRequest{4, data16("conversation"), secret}},
 		{"bye", Bye{}},
 		{"going-away", GoingAway{30}},
+		{"level", OwnLevel{secret}},
 	}
 )
 

@@ -102,7 +102,7 @@ func startRelay(ctx context.Context, s Setup) (role, string, error) {
 	ready, failed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		failed <- relay.Serve(ctx, socket, relay.Config{Name: "Relay under load", Certificate: certificate, Card: r.card, Policy: policy,
-			Flow: flow.NoWriteUp, Suites: suites, Limits: s.Settings.limits(), Level: func(string) wire.Level { return wire.Level{} }}, func() { close(ready) })
+			Flow: flow.NoWriteUp, Suites: suites, Limits: s.Settings.limits(), Level: func(string) (flow.Subject, bool) { return flow.Subject{}, true }}, func() { close(ready) })
 	}()
 	select {
 	case <-ready:

@@ -18,6 +18,7 @@ import (
 	"sinete/cardauth"
 	"sinete/cardauth/revocation"
 	"sinete/relay/flow"
+	"sinete/relay/levels"
 	"sinete/wire"
 )
 
@@ -30,7 +31,10 @@ type settings struct {
 	Trust           string   `toml:"trust"`
 	Levels          string   `toml:"levels"`
 	DefaultLevel    uint16   `toml:"default_level"`
+	Unknown         string   `toml:"unknown_identities"`
 	Policy          string   `toml:"policy"`
+	LabelsBelow     []string `toml:"labels_below"`
+	Visibility      string   `toml:"visibility"`
 	Revocation      string   `toml:"revocation"`
 	RevocationGrace string   `toml:"revocation_grace"`
 	Recheck         string   `toml:"revocation_recheck"`
@@ -48,7 +52,8 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
-		Policy: flow.NoWriteUp.String(), Revocation: "hard", RevocationGrace: "24h", Recheck: "15m", Cache: "revocation", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), Grace: "10m",
+		Unknown: "admit", Policy: flow.NoWriteUp.String(), Visibility: "everyone",
+		Revocation: "hard", RevocationGrace: "24h", Recheck: "15m", Cache: "revocation", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), Grace: "10m",
 		RekeyAfter: "15m", RekeyMessages: wire.DefaultRekeyCount, MaxSessions: 10_000, Log: "info",
 	}
 }
@@ -109,7 +114,10 @@ type Config struct {
 	Authorities    []*x509.Certificate // the other certificates of the trust folder
 	Levels         string              // path of the levels file
 	DefaultLevel   wire.Level          // of everybody the levels file does not name
+	KnownOnly      bool                // nobody else may log in
 	Policy         flow.Policy
+	LabelsBelow    []string           // identities that may label messages below their level
+	Cleared        bool               // people see only those whose level theirs dominates
 	Revocation     *revocation.Config // nil: off
 	Recheck        time.Duration      // how long after a revocation a session ends at the latest
 	RequireSigning string             // any, or card: no delegated keys (protocol.md section 4.5)
@@ -138,6 +146,18 @@ func (s settings) load(source string, now time.Time) (c Config, err error) {
 	}
 	if c.Policy, err = flow.ParsePolicy(s.Policy); err != nil {
 		return c, badPolicy(source, s.Policy)
+	}
+	if may := []string{"admit", "refuse"}; !slices.Contains(may, s.Unknown) {
+		return c, badValue(source, "unknown_identities", s.Unknown, may...)
+	}
+	if may := []string{"everyone", "cleared"}; !slices.Contains(may, s.Visibility) {
+		return c, badValue(source, "visibility", s.Visibility, may...)
+	}
+	c.KnownOnly, c.Cleared, c.LabelsBelow = s.Unknown == "refuse", s.Visibility == "cleared", append([]string(nil), s.LabelsBelow...) // nil where there is none
+	for _, identity := range s.LabelsBelow {
+		if !levels.ValidIdentity(identity) {
+			return c, badIdentity(identity)
+		}
 	}
 	if c.Revocation, c.Recheck, err = s.revocation(source); err != nil {
 		return c, err

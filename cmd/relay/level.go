@@ -36,7 +36,11 @@ func (c *levelList) Run(t *terminal) error {
 	for _, e := range entries {
 		fmt.Fprintf(w, "%s\t%v\n", e.Identity, e.Level)
 	}
-	fmt.Fprintf(w, "(everybody else)\t%d\n", s.DefaultLevel)
+	if s.Unknown == "refuse" {
+		fmt.Fprintf(w, "(everybody else)\trefused\n")
+	} else {
+		fmt.Fprintf(w, "(everybody else)\t%d\n", s.DefaultLevel)
+	}
 	return w.Flush()
 }
 
@@ -71,7 +75,7 @@ func (c *levelSet) Run(t *terminal) error {
 		}
 		return badLevels(s.Levels, err)
 	}
-	fmt.Fprintf(t.stdout, "%s  %v\n%s\n", identity, e.Level, fromNextLogin)
+	fmt.Fprintf(t.stdout, "%s  %v\n%s\n", identity, e.Level, takenUp)
 	return nil
 }
 
@@ -91,7 +95,11 @@ func (c *levelUnset) Run(t *terminal) error {
 		}
 		return badLevels(s.Levels, err)
 	}
-	fmt.Fprintf(t.stdout, "%s  %d\n%s\n", identity, s.DefaultLevel, fromNextLogin)
+	if s.Unknown == "refuse" {
+		fmt.Fprintf(t.stdout, "%s  refused\n%s\n", identity, takenUp)
+		return nil
+	}
+	fmt.Fprintf(t.stdout, "%s  %d\n%s\n", identity, s.DefaultLevel, takenUp)
 	return nil
 }
 

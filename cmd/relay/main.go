@@ -28,7 +28,7 @@ func main() {
 type commands struct {
 	Init  initCommand  `cmd:"" help:"Write a relay.toml, commented, into a folder with trust/, relay.pem and relay.key."`
 	Serve serveCommand `cmd:"" help:"Run the relay."`
-	Level levelCommand `cmd:"" help:"Show or change who has which level. A running relay asks at each login."`
+	Level levelCommand `cmd:"" help:"Show or change who has which level. A running relay takes changes over at once."`
 }
 
 // terminal is what a command talks to.

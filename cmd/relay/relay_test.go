@@ -81,7 +81,7 @@ func TestHelpAndWrongUsage(t *testing.T) {
 	expect(t, 0, []string{"--listen", "--name", "--key"}, "init", "--help")
 	expect(t, 0, []string{"Exit status: 0 done, 1 failed, 2 wrong usage"}, "--help")
 	expect(t, 0, []string{"listening on ADDR", "SIGTERM", "five seconds"}, "serve", "--help")
-	expect(t, 0, []string{"relay level set BI12345678 2 ops crypto --config", "next login"}, "level", "set", "--help")
+	expect(t, 0, []string{"relay level set BI12345678 2 ops crypto --config", "within a second"}, "level", "set", "--help")
 	for _, args := range [][]string{{"dance"}, {"init"}, {"serve", "--confg", "x"}, {"level", "set", "BI1"}, {"level", "set", "BI1", "-1"},
 		{"level", "set", "BI1", "65536"}} {
 		expect(t, 2, []string{"--help"}, args...)
@@ -276,7 +276,7 @@ func TestLevels(t *testing.T) {
 	anchor := cardauth.AnchorID(w.Root.Certificate)
 	const eva = "mailto:eva%40example.org@fedcba9876543210"
 
-	expect(t, 0, []string{"BI123@" + anchor + "  3{crypto,ops}\n", "next login"}, "level", "set", "BI123", "3", "ops", "crypto", config)
+	expect(t, 0, []string{"BI123@" + anchor + "  3{crypto,ops}\n", "within a second"}, "level", "set", "BI123", "3", "ops", "crypto", config)
 	expect(t, 0, []string{eva + "  1"}, "level", "set", eva, "1", config)
 	want := "mailto:eva%40example.org@fedcba9876543210  1\n"
 	if got := expect(t, 0, nil, "level", "list", config); !strings.Contains(got, "BI123@"+anchor+" ") ||

@@ -7,12 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"sinete/cardauth"
 	"sinete/relay"
+	"sinete/relay/flow"
 	"sinete/relay/levels"
-	"sinete/wire"
 )
 
 type serveCommand struct{ configFlag }
@@ -61,11 +62,35 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) (err error) 
 		Limits: c.Limits, MaxSessions: c.MaxSessions, DelegationGrace: c.Grace, ResetKey: reset, Logger: log,
 		Policy:  &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: asking},
 		Recheck: c.Recheck,
-		Level: func(identity string) wire.Level {
-			if l, ok := table.Lookup(identity); ok {
-				return l
-			}
-			return c.DefaultLevel
-		},
+		Level:   c.level(table), Changed: followed(ctx, table), Cleared: c.Cleared,
 	}, func() { fmt.Fprintf(stdout, "listening on %s\n", socket.LocalAddr()) })
+}
+
+// lookEvery is how often a running relay looks at its levels file.
+const lookEvery = 250 * time.Millisecond
+
+// followed has changes of the levels file told until ctx ends.
+func followed(ctx context.Context, table *levels.Table) <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	go table.Follow(ctx, lookEvery, func() {
+		select {
+		case changed <- struct{}{}:
+		default: // one that waits says it already
+		}
+	})
+	return changed
+}
+
+// level is who somebody is to the policy, by the levels file and the configuration.
+func (c Config) level(table *levels.Table) func(identity string) (flow.Subject, bool) {
+	return func(identity string) (flow.Subject, bool) {
+		level, known := table.Lookup(identity)
+		if !known && c.KnownOnly {
+			return flow.Subject{}, false
+		}
+		if !known {
+			level = c.DefaultLevel
+		}
+		return flow.Subject{Level: level, LabelsBelow: slices.Contains(c.LabelsBelow, identity)}, true
+	}
 }

@@ -25,17 +25,31 @@ key = {{printf "%q" .Key}}
 trust = {{printf "%q" .Trust}}
 
 # Who has which level: one line each, IDENTITY RANK [COMPARTMENT ...]. Change it with "relay level set", or by hand; the running
-# relay asks it at each login.
+# relay takes a change over within a second, for those who are logged in as well.
 levels = {{printf "%q" .Levels}}
 
 # The rank, 0 to 65535, of everybody whom the levels file does not name.
 default_level = {{.DefaultLevel}}
+
+# What becomes of people whom the levels file does not name:
+#   "admit"   they are let in, with default_level
+#   "refuse"  they are not, and who is taken out of the file is out at once
+unknown_identities = {{printf "%q" .Unknown}}
 
 # Who may write to whom:
 #   "no-write-up"    to the same rank and to lower ones
 #   "no-write-down"  to the same level and to higher ones, compartments included (Bell and LaPadula)
 #   "equal"          to exactly the same level
 policy = {{printf "%q" .Policy}}
+
+# Identities that may label a message below their own level, as ["BI12345678@0123456789abcdef"]. A label opens no direction that their
+# level does not.
+labels_below = [{{range $i, $n := .LabelsBelow}}{{if $i}}, {{end}}{{printf "%q" $n}}{{end}}]
+
+# Who sees whom in the list, and can begin a conversation:
+#   "everyone"  everybody sees everybody
+#   "cleared"   people see those of their rank and below whose compartments they are all in; to them nobody else exists
+visibility = {{printf "%q" .Visibility}}
 
 # What is asked about a card's revocation:
 #   "hard"   no login without a valid answer that the card is good

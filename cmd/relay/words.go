@@ -32,10 +32,10 @@ const aboutLevelSet = `Example, rank 2 and the compartments ops and crypto:
 
   relay level set BI12345678 2 ops crypto --config DIR/relay.toml
 
-` + fromNextLogin
+` + takenUp
 
-// fromNextLogin is true of every change of a level: a session keeps the level that the relay told it at login.
-const fromNextLogin = "This holds from the person's next login; who is logged in now keeps the level they have."
+// takenUp is true of every change of a level.
+const takenUp = "A running relay takes this up within a second, for who is logged in as well: their conversations end and begin anew."
 
 const revocationWarning = `WARNING: revocation = "off": this relay lets in cards that were revoked, lost or stolen. For trials only.`
 

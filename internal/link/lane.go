@@ -155,7 +155,7 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 		return channel.ErrErased
 	}
 	var heads []wire.Head
-	seals, err := l.link.Sealer.Seal(ctx, l.link.Class, func() []seal.Statement {
+	seals, err := l.link.Sealer.Seal(ctx, l.link.class(), func() []seal.Statement {
 		heads = append(heads, l.hop.Closing())
 		if f.Heads != nil {
 			heads = append(heads, f.Heads(*heads[0].Mine)...)

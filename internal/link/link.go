@@ -38,7 +38,7 @@ type Config struct {
 	Other    seal.Signer // who must have sealed the other side's heads
 	Patient  bool        // Other is a card: its seals may take wire.CardSeconds unannounced
 	Sealer   *seal.Sealer
-	Class    string // of this session's batches (section 4.4)
+	Class    func() string // of this session's batches (section 4.4); nil: one for all
 	Verifier *seal.Verifier
 	Rekeys   Rekeys
 }
@@ -229,7 +229,7 @@ func (l *Link) sendAcknowledgements() error {
 		l.acking = true
 		l.mu.Unlock()
 		var heads []wire.Head
-		seals, err := l.Sealer.Seal(l.ctx, l.Class, func() []seal.Statement {
+		seals, err := l.Sealer.Seal(l.ctx, l.class(), func() []seal.Statement {
 			l.mu.Lock()
 			owed := l.owed
 			l.owed = nil
@@ -252,6 +252,13 @@ func (l *Link) sendAcknowledgements() error {
 		l.idle.Broadcast()
 		l.mu.Unlock()
 	}
+}
+
+func (l *Link) class() string {
+	if l.Class == nil {
+		return ""
+	}
+	return l.Class()
 }
 
 // Settled waits until every control message is sent and sealed and every acknowledgement owed is written.

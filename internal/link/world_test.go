@@ -173,7 +173,7 @@ func (e *end) run(t *testing.T, other *end, edit func(*Config)) *side {
 	s := &side{end: e, messages: make(chan wire.Control, 4096), inner: make(chan []wire.SealEntry, 64), probed: make(chan [8]byte, 64),
 		ended: make(chan error, 1), began: time.Now()}
 	cfg := Config{Conn: e.conn, Control: e.control, Channel: e.channel, Role: e.role, Other: other.key.signer(), Sealer: e.sealer,
-		Class: "class", Verifier: seal.NewVerifier(16)}
+		Class: func() string { return "class" }, Verifier: seal.NewVerifier(16)}
 	if edit != nil {
 		edit(&cfg)
 	}

@@ -14,6 +14,7 @@ import (
 	"sinete/peer"
 	"sinete/peer/presence"
 	"sinete/relay"
+	"sinete/relay/flow"
 	"sinete/wire"
 )
 
@@ -346,7 +347,7 @@ func TestRelayRestarts(t *testing.T) {
 	level := func(c *relay.Config) {
 		graceful(c)
 		of := c.Level
-		c.Level = func(identity string) wire.Level {
+		c.Level = func(identity string) (flow.Subject, bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			logins = append(logins, time.Now())

@@ -33,8 +33,10 @@ type world struct {
 	relay   relay.Config
 	stop    func() // ends the relay in order
 
-	mu     sync.Mutex
-	levels map[string]wire.Level
+	mu      sync.Mutex
+	levels  map[string]wire.Level
+	below   map[string]bool // who may label below their level
+	changed chan struct{}   // levels have, for the relay
 }
 
 const relayName = "relay.example"
@@ -44,7 +46,7 @@ func newWorld(t testing.TB, network *transporttest.Network, edit func(*relay.Con
 	t.Helper()
 	pki, err := trialpki.New(trialpki.Options{OCSP: "http://ocsp.example"}) // which nobody asks where revocation is off
 	must(t, err)
-	w := &world{t: t, pki: pki, network: network, levels: map[string]wire.Level{},
+	w := &world{t: t, pki: pki, network: network, levels: map[string]wire.Level{}, below: map[string]bool{}, changed: make(chan struct{}),
 		policy: &cardauth.Policy{Anchors: []*x509.Certificate{pki.Root.Certificate}, Revocation: cardauth.RevocationOff}}
 	issued, err := pki.IssueRelay(trialpki.Relay{Names: []string{relayName}})
 	must(t, err)
@@ -52,11 +54,11 @@ func newWorld(t testing.TB, network *transporttest.Network, edit func(*relay.Con
 	must(t, err)
 	cfg := relay.Config{Name: "Trial relay", Card: card, Policy: w.policy, Flow: flow.NoWriteUp, Logger: logger(),
 		Certificate: tls.Certificate{Certificate: issued.Chain, PrivateKey: issued.Key, Leaf: issued.Certificate},
-		Level: func(identity string) wire.Level {
+		Level: func(identity string) (flow.Subject, bool) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.levels[identity]
-		}}
+			return flow.Subject{Level: w.levels[identity], LabelsBelow: w.below[identity]}, true
+		}, Changed: w.changed}
 	if edit != nil {
 		edit(&cfg)
 	}

@@ -43,7 +43,7 @@ func TestHeals(t *testing.T) {
 			t.Errorf("%v: %v", c.err, !c.want)
 		}
 	}
-	for n := wire.Code(0); n <= wire.CodeSlow; n++ { // what heals a session heals a conversation, but for what only sessions end by
+	for n := wire.Code(0); n <= wire.CodeLevelChanged; n++ { // what heals a session heals a conversation, but for what only sessions end by
 		if heals(wire.Errorf(n, "x")) && !healsChannel(n) {
 			t.Errorf("%v heals a session and no conversation", n)
 		}

@@ -1,6 +1,6 @@
 // Package flow decides who may write to whom: the flow policies of protocol.md section 8, after Bell and LaPadula.
 //
-// ParsePolicy turns the configuration's word into a Policy; Policy.MayWrite decides on a message and Policy.MayConnect on a
+// ParsePolicy turns the configuration's word into a Policy; Policy.MayLabel decides on a message and Policy.MayConnect on a
 // conversation. The package is pure, and a Policy that is none of the three allows nothing.
 package flow
 
@@ -53,7 +53,32 @@ func ParsePolicy(name string) (Policy, error) {
 	return Policy(i), nil
 }
 
-// MayWrite reports whether a message may go from a sender of one level to a recipient of the other.
+// Subject is a person as the policy sees them.
+type Subject struct {
+	Level wire.Level
+	// LabelsBelow: they may label messages below their level.
+	LabelsBelow bool
+}
+
+// Equal reports whether the policy sees no difference between the two.
+func (s Subject) Equal(t Subject) bool {
+	return s.Level.Equal(t.Level) && s.LabelsBelow == t.LabelsBelow
+}
+
+// MayLabel reports whether a message of that label may go from an author to a recipient of a level. The label is the author's level, or
+// below it where the author may do that; and both the author's level and the label must be ones that the policy lets through.
+func (p Policy) MayLabel(author Subject, label, recipient wire.Level) bool {
+	if !p.MayWrite(author.Level, recipient) {
+		return false
+	}
+	return label.Equal(author.Level) || author.LabelsBelow && dominates(author.Level, label) && p.MayWrite(label, recipient)
+}
+
+// Cleared reports whether somebody of one level may know of somebody of the other, where not everybody may: the other's rank is no higher
+// and all of the other's compartments are their own.
+func Cleared(viewer, other wire.Level) bool { return dominates(viewer, other) }
+
+// MayWrite reports whether the direction from a sender of one level to a recipient of the other is open.
 func (p Policy) MayWrite(sender, recipient wire.Level) bool {
 	switch p {
 	case NoWriteUp:

@@ -1,10 +1,12 @@
 package levels
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"sinete/wire"
 )
@@ -16,6 +18,7 @@ type Table struct {
 
 	mu     sync.Mutex
 	levels map[string]wire.Level
+	times  int         // that a new state was read
 	seen   fs.FileInfo // of the file last read
 	fault  string      // what is wrong with the file since it was last good, as logged
 }
@@ -43,6 +46,28 @@ func (t *Table) Lookup(identity string) (level wire.Level, known bool) {
 	return level, known
 }
 
+// Follow looks at the file every so often until ctx ends, and calls changed after a change, whoever saw it first.
+func (t *Table) Follow(ctx context.Context, every time.Duration, changed func()) {
+	look := time.NewTicker(every)
+	defer look.Stop()
+	seen := 1 // Open's
+	for {
+		t.mu.Lock()
+		t.refresh()
+		times := t.times
+		t.mu.Unlock()
+		if times != seen {
+			seen = times
+			changed()
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (t *Table) refresh() {
 	info, err := os.Stat(t.path)
 	if err == nil {
@@ -68,6 +93,7 @@ func (t *Table) read(info fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
+	t.times++
 	t.levels = make(map[string]wire.Level, len(entries))
 	for _, e := range entries {
 		t.levels[e.Identity] = e.Level

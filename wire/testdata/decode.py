@@ -329,7 +329,7 @@ def peers_entry(r):  # 7.2
     r.flag("may write")
 
 def control(r):  # 7.2, 7.3
-    kind = r.number(1, "kind", range(0x01, 0x0D), "unknown")
+    kind = r.number(1, "kind", range(0x01, 0x0E), "unknown")
     if kind in (0x01, 0x02, 0x03, 0x04, 0x05, 0x07, 0x08, 0x0A):
         r.varint("req")
     if kind in (0x04, 0x06, 0x07, 0x09, 0x0A):
@@ -348,10 +348,11 @@ def control(r):  # 7.2, 7.3
         r.number(1, "role", (1, 2), "unknown")
         r.flag("may write")
         r.flag("other may write")
+        level(r)
         peers_entry(r)
     elif kind in (0x07, 0x09):  # disconnect, closed
         r.number(2, "code")
-    elif kind == 0x0A:  # write-request
+    elif kind in (0x0A, 0x0D):  # write-request, level
         level(r)
     elif kind == 0x0C:  # going-away
         r.number(2, "seconds")

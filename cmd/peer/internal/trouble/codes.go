@@ -42,6 +42,7 @@ var Codes = map[string]Trouble{
 	"signing-refused":       {What: "this relay does not take delegated signing", Advice: "Use --sign card.", Status: StatusRefused},
 	"cut":                   {What: "the connection was lost", Advice: "Log in again when the network is back.", Status: StatusFailed},
 	"peer-left":             {What: "they ended it", Status: StatusFailed},
+	"level-changed":         {What: "your level or theirs is another now", Advice: "The conversation begins anew under it, as far as the flow policy allows; level shows yours.", Status: StatusFailed},
 	"slow":                  {What: "messages were not taken fast enough", Advice: "Log in again, and let nothing stop the output of this program.", Status: StatusFailed},
 }
 
