@@ -58,6 +58,7 @@ var rooms = []room{
 	{name: "peer/presence", imports: "wire cardauth cardauth/seal transport peer peer/store"},
 	{name: "peer/store", imports: "wire peer/store/internal/journal peer/store/internal/vault"},
 	{name: "peer/store/internal/journal", imports: "wire"},
+	{name: "peer/store/internal/journal/journaltest", imports: "peer/store/internal/journal"},
 	{name: "peer/store/internal/vault", imports: ""},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},
 
@@ -89,7 +90,10 @@ var rooms = []room{
 }
 
 // testRooms are for tests: no program links them, and every test may import them.
-var testRooms = []string{"cardauth/cardtest", "transport/transporttest", "internal/vcard", "internal/vcard/reader", "internal/udpproxy"}
+var testRooms = []string{
+	"cardauth/cardtest", "transport/transporttest", "internal/vcard", "internal/vcard/reader", "internal/udpproxy",
+	"peer/store/internal/journal/journaltest",
+}
 
 // testHelpers are what tests may import beside their room's own arrows.
 var testHelpers = append([]string{"internal/trialpki", "cardauth/softcard"}, testRooms...)

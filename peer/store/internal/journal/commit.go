@@ -1,5 +1,7 @@
 package journal
 
+import "errors"
+
 // batch is records that are written together.
 type batch struct {
 	base    Position
@@ -55,8 +57,8 @@ func (j *Journal) append(sync bool, records [][]byte) *Ticket {
 	}
 	b := j.batch
 	if b == nil {
-		b = &batch{base: j.next, done: make(chan struct{})}
-		j.batch = b
+		b = &batch{base: j.next, bytes: j.spare, done: make(chan struct{})}
+		j.batch, j.spare = b, nil
 	}
 	t := &Ticket{batch: b, Positions: make([]Position, 0, len(records))}
 	for _, r := range records {
@@ -66,10 +68,7 @@ func (j *Journal) append(sync bool, records [][]byte) *Ticket {
 		j.next = b.end()
 	}
 	b.sync = b.sync || sync
-	select {
-	case j.wake <- struct{}{}:
-	default:
-	}
+	j.raise()
 	return t
 }
 
@@ -83,44 +82,44 @@ func (j *Journal) run() {
 	}
 }
 
-// flush writes what waits, and reports whether the journal is still open.
+// flush writes what waits, and reports whether there is more to come.
 func (j *Journal) flush() bool {
 	j.commits.Lock()
 	defer j.commits.Unlock()
 	j.mu.Lock()
-	b, closed := j.batch, j.closed
+	defer j.mu.Unlock()
+	b := j.batch
+	if b == nil {
+		return !j.closed
+	}
 	j.batch, j.flying = nil, b
 	j.room.Broadcast()
 	j.mu.Unlock()
-	if b != nil {
-		err := j.commit(b)
-		j.mu.Lock()
-		j.settle(b, err)
-		j.mu.Unlock()
-	}
-	return !closed
+	synced, err := j.commit(b)
+	j.mu.Lock()
+	j.flying = nil
+	j.settle(b, synced, err)
+	return !j.closed || j.batch != nil
 }
 
-// commit puts a batch into the file.
-func (j *Journal) commit(b *batch) error {
+// commit puts a batch into the file. It reports whether it asked the disk for a sync, in vain if there is an error, too.
+func (j *Journal) commit(b *batch) (synced bool, err error) {
 	if err := j.cut(); err != nil {
-		return err
+		return false, err
 	}
 	if err := j.nameSafe(); err != nil {
-		return err
+		return false, err
 	}
 	if _, err := j.file.WriteAt(b.bytes, b.base.Offset); err != nil {
-		return failure("write", err)
+		return false, failure("write", err)
 	}
-	end := b.end()
-	if b.sync || end.Offset-j.synced.Offset > maxUnsynced {
-		if err := j.file.Sync(); err != nil {
-			// Which of the pages that waited are on disk nobody can tell, and the next sync would not say.
-			j.written = j.synced
-			return failure("sync", err)
-		}
+	if !b.sync && b.end().Offset-j.synced.Offset < maxUnsynced {
+		return false, nil
 	}
-	return nil
+	if err := j.file.Sync(); err != nil {
+		return true, failure("sync", err)
+	}
+	return true, nil
 }
 
 // cut removes what a failure left after the end.
@@ -135,56 +134,68 @@ func (j *Journal) cut() error {
 	return nil
 }
 
-// settle tells everybody who waits for a batch. When it failed, what was appended after it fails with it: it stands behind a hole.
-func (j *Journal) settle(b *batch, err error) {
-	j.flying = nil
-	failed := []*batch{b}
+// settle tells everybody who waits for a batch, under mu.
+func (j *Journal) settle(b *batch, synced bool, err error) {
+	settled := []*batch{b}
 	if err == nil {
 		j.written = b.end()
-		if b.sync || j.written.Offset-j.synced.Offset > maxUnsynced {
+		if synced {
 			j.synced = j.written
 		}
 	} else {
+		if synced {
+			// Which of the pages are on disk nobody can tell, and the next sync would not say.
+			j.written = j.synced
+		}
 		if j.batch != nil {
-			failed = append(failed, j.batch)
+			// Its records stand behind a hole now, and under numbers that are free again.
+			settled = append(settled, j.batch)
 			j.batch = nil
 			j.room.Broadcast()
 		}
 		j.next = j.written
 		j.dirty = true
-		j.cut() // or before the next write
+		j.cut() // Where it fails, the next commit tries again.
 	}
-	for _, f := range failed {
-		f.err = err
-		close(f.done)
+	for _, s := range settled {
+		s.err = err
+		close(s.done)
+	}
+	if cap(b.bytes) <= maxUnsynced {
+		j.spare = b.bytes[:0]
 	}
 }
 
 // Close writes and syncs what waits and ends the journal. What is appended later fails with ErrClosed.
 func (j *Journal) Close() error {
 	j.mu.Lock()
-	if j.closed {
-		j.mu.Unlock()
-		<-j.done
-		return nil
-	}
+	first := !j.closed
 	j.closed = true
 	j.room.Broadcast()
 	j.mu.Unlock()
+	j.raise()
+	<-j.done
+	if !first {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reading.Lock()
+	defer j.reading.Unlock()
+	j.box = box{} // and the key with it
+	err := j.cut()
+	if j.synced != j.written {
+		err = errors.Join(err, j.file.Sync())
+	}
+	if err = errors.Join(err, j.file.Close()); err != nil {
+		return failure("close", err)
+	}
+	return nil
+}
+
+func (j *Journal) raise() {
 	select {
 	case j.wake <- struct{}{}:
 	default:
 	}
-	<-j.done
-	var err error
-	if j.synced != j.written {
-		if err = j.file.Sync(); err != nil {
-			err = failure("sync", err)
-		}
-	}
-	if e := j.file.Close(); err == nil && e != nil {
-		err = failure("close", e)
-	}
-	j.box = box{} // the key with it
-	return err
 }

@@ -3,6 +3,7 @@
 package journal
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -23,25 +24,26 @@ const (
 // Journal is an open journal. Its methods may be called from everywhere at once.
 type Journal struct {
 	disk Disk
-	box  box
+	wake chan struct{}
+	done chan struct{} // closed when run is over
+
+	commits sync.Mutex   // held by whoever writes to the file; taken before mu
+	reading sync.RWMutex // held by whoever reads from file without mu; taken with mu
+	dirty   bool         // under commits: there may be bytes after written
+	renamed bool         // under commits: the file's name is not safe yet
 
 	mu         sync.Mutex
 	room       sync.Cond // batch was taken
+	box        box
 	file       File
 	generation Generation
 	next       Position // of the next record
-	batch      *batch   // records that wait
-	flying     *batch   // records that are being written
+	written    Position // the end of what is in the file; changed under commits, too
+	synced     Position // the end of what is safe; likewise
+	batch      *batch   // what waits to be written
+	flying     *batch   // what is being written
+	spare      []byte   // for the next batch
 	closed     bool
-
-	wake chan struct{}
-	done chan struct{}
-
-	commits sync.Mutex // taken before mu by whoever writes to the file
-	written Position   // the end of what is in the file
-	synced  Position   // the end of what is safe
-	dirty   bool       // there may be bytes after written
-	renamed bool       // the file's name is not safe yet
 }
 
 // Open opens the journal on disk, or makes an empty one, and visits its records from the mark on: the zero Mark is its start. What visit is given is
@@ -100,21 +102,22 @@ func (j *Journal) recover(from Mark, visit func(Position, []byte) error) ([]Dama
 
 // begin makes a scanner that begins at the mark.
 func begin(file File, size int64, x box, from Mark) (*scanner, error) {
-	s := &scanner{w: window{r: file, size: size}, box: x}
+	s := newScanner(file, size, x)
 	if from == (Mark{}) {
 		return s, nil
 	}
-	errFound := errors.New("found")
-	err := s.scan(func(Position, []byte) error { return errFound })
+	errWhole := errors.New("a whole record")
+	s.w.piece = 4 << 10 // Most often it is the first.
+	err := s.scan(func(Position, []byte) error { return errWhole })
 	switch {
-	case err != nil && err != errFound:
-		return nil, err
-	case err == nil && from.Offset > 0 || err == errFound && s.generation == from.Generation && from.Offset > size:
-		return nil, &MarkError{Shorter: true}
-	case err == errFound && s.generation != from.Generation:
+	case err == errWhole && s.generation != from.Generation:
 		return nil, &MarkError{}
+	case err != nil && err != errWhole:
+		return nil, err
+	case from.Offset > size:
+		return nil, &MarkError{Shorter: true}
 	}
-	s.generation, s.at, s.damage = from.Generation, from.Position, nil
+	s.generation, s.at, s.damage, s.w.piece = from.Generation, from.Position, nil, windowSize
 	return s, nil
 }
 
@@ -132,52 +135,58 @@ func (j *Journal) Size() int64 {
 	return j.next.Offset
 }
 
-// Read returns the record at a position that a ticket or a visit named. Errors: *Damage, *IOError, ErrClosed.
+// Read returns the record at a position that a ticket or a visit named, whether it is written already or not.
+// Errors: *Damage, *IOError, ErrClosed.
 func (j *Journal) Read(at Position) ([]byte, error) {
-	raw, err := j.raw(at)
-	if err != nil {
-		return nil, err
-	}
-	h, ok := parseHeader(raw)
-	if !ok || h.size() != int64(len(raw)) {
-		return nil, &Damage{Damaged, at, int64(len(raw)), 1}
-	}
-	if h.number != at.Number || h.generation != j.generation {
-		return nil, &Damage{Misplaced, at, int64(len(raw)), 1}
-	}
-	record, err := j.box.open(nil, raw)
-	if err != nil {
-		return nil, &Damage{Damaged, at, int64(len(raw)), 1}
-	}
-	return record, nil
-}
-
-// raw returns the bytes of the record at a position, as they are in the file or wait to be written there.
-func (j *Journal) raw(at Position) ([]byte, error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	if j.closed {
+		j.mu.Unlock()
 		return nil, ErrClosed
 	}
-	for _, b := range []*batch{j.batch, j.flying} {
-		if b != nil && at.Offset >= b.base.Offset && at.Offset < b.end().Offset {
-			raw := b.bytes[at.Offset-b.base.Offset:]
-			if h, ok := parseHeader(raw); ok && h.size() <= int64(len(raw)) {
-				raw = raw[:h.size()]
-			}
-			return append([]byte(nil), raw...), nil
-		}
+	x, generation, waits := j.box, j.generation, j.waiting(at)
+	w := window{r: j.file, size: j.written.Offset, piece: 4 << 10}
+	j.reading.RLock()
+	defer j.reading.RUnlock()
+	j.mu.Unlock()
+
+	if waits != nil {
+		w = window{size: at.Offset + int64(len(waits)), base: at.Offset, buf: waits}
 	}
-	w := window{r: j.file, size: j.written.Offset}
-	if at.Offset < 0 || at.Offset > w.size {
+	if at.Offset < 0 || at.Offset >= w.size {
 		return nil, &Damage{Missing, at, 0, 1}
 	}
 	raw, err := w.at(at.Offset, headerSize)
 	if err != nil {
 		return nil, err
 	}
-	if h, ok := parseHeader(raw); ok {
-		return w.at(at.Offset, int(h.size()))
+	h, ok := parseHeader(raw)
+	switch {
+	case !ok || h.size() > w.size-at.Offset:
+		return nil, &Damage{Damaged, at, int64(len(raw)), 1}
+	case h.number != at.Number || h.generation != generation:
+		return nil, &Damage{Misplaced, at, h.size(), 1}
 	}
-	return raw, nil
+	if raw, err = w.at(at.Offset, int(h.size())); err != nil {
+		return nil, err
+	}
+	record, err := x.open(nil, raw)
+	if err != nil {
+		return nil, &Damage{Damaged, at, h.size(), 1}
+	}
+	return record, nil
+}
+
+// waiting returns a copy of the record at a position that is not in the file yet.
+func (j *Journal) waiting(at Position) []byte {
+	for _, b := range []*batch{j.flying, j.batch} {
+		if b == nil || at.Offset < b.base.Offset || at.Offset >= b.end().Offset {
+			continue
+		}
+		raw := b.bytes[at.Offset-b.base.Offset:]
+		if h, ok := parseHeader(raw); ok && h.size() < int64(len(raw)) {
+			raw = raw[:h.size()]
+		}
+		return bytes.Clone(raw)
+	}
+	return nil
 }

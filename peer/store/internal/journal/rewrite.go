@@ -43,14 +43,18 @@ func (j *Journal) Rewrite(keep func(Position, []byte) ([]byte, bool)) ([]Damage,
 	}
 	if b := j.batch; b != nil {
 		j.batch = nil
-		j.settle(b, j.commit(b))
+		synced, err := j.commit(b)
+		j.settle(b, synced, err)
 	}
-	s := &scanner{w: window{r: j.file, size: j.written.Offset}, box: j.box, generation: j.generation}
+	s := newScanner(j.file, j.written.Offset, j.box)
+	s.generation = j.generation
 	n, err := j.copy(s, keep)
 	if err != nil {
 		return nil, err
 	}
+	j.reading.Lock()
 	j.file.Close()
+	j.reading.Unlock()
 	j.file, j.generation, j.dirty, j.renamed = n.file, n.generation, false, true
 	j.next, j.written, j.synced = n.end, n.end, n.end
 	return s.damage, j.nameSafe()

@@ -28,6 +28,10 @@ type scanner struct {
 	damage     []Damage
 }
 
+func newScanner(file File, size int64, x box) *scanner {
+	return &scanner{w: window{r: file, size: size, piece: windowSize}, box: x}
+}
+
 // scan visits every record from s.at on. What is passed to visit is overwritten after it returns. Its error ends the scan. s.at is then where
 // the next record belongs: the end of what is not torn.
 func (s *scanner) scan(visit func(Position, []byte) error) error {
@@ -190,19 +194,20 @@ func (s *scanner) torn() (bool, error) {
 
 const windowSize = 256 << 10
 
-// window reads a file in large pieces.
+// window reads a file in pieces.
 type window struct {
-	r    io.ReaderAt
-	size int64
-	buf  []byte
-	base int64
+	r     io.ReaderAt
+	size  int64
+	piece int // bytes that are read at least
+	buf   []byte
+	base  int64
 }
 
 // at returns the n bytes at offset, fewer at the end of the file. They hold until the next call.
 func (w *window) at(offset int64, n int) ([]byte, error) {
 	n = int(min(int64(n), w.size-offset))
 	if offset < w.base || offset+int64(n) > w.base+int64(len(w.buf)) {
-		size := int(min(int64(max(n, windowSize)), w.size-offset))
+		size := int(min(int64(max(n, w.piece)), w.size-offset))
 		if cap(w.buf) < size {
 			w.buf = make([]byte, size)
 		}
