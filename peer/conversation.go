@@ -26,7 +26,7 @@ type Conversation struct {
 	lane    *link.Lane
 	role    wire.Role
 	contact *store.Contact // set before established is closed
-	feed    *store.Feed    // likewise
+	talk    *store.Talk    // likewise
 	suites  []wire.Suite
 	chosen  [32]byte        // hash of the certificate that must answer, where this user asked
 	frames  chan wire.Frame // of the handshake lane, for its driver
@@ -47,12 +47,8 @@ type Conversation struct {
 	byeOnce  sync.Once
 	byeSent  chan struct{} // closed when bye has been sealed, or cannot be
 
-	byeSeen     atomic.Bool // they said that they leave
-	machineSeen bool        // they sent a machine frame; the reader's
-	verified    *uint64     // number of their last text whose seals were verified; the reader's
-	handshaken  bool        // the last message of their side of the first handshake has come; the reader's
-
-	arrived []arrival // of the flight that no inner seal covers yet; the reader's
+	byeSeen atomic.Bool // they said that they leave
+	in      *incoming
 
 	mu       sync.Mutex
 	flights  []sentFlight
@@ -74,12 +70,6 @@ type sentFlight struct {
 	texts      bool
 }
 
-// arrival is a content of the other side that waits for its seal.
-type arrival struct {
-	content *wire.Content
-	label   wire.Level
-}
-
 // endedError is what a reader says that stopped because its conversation did.
 type endedError struct{ number wire.Code }
 
@@ -92,7 +82,7 @@ func (e *endedError) Code() wire.Code { return e.number }
 func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) {
 	c := &Conversation{ID: open.Conversation, Person: s.person(open.Other), MayWrite: open.MayWrite, OtherMay: open.OtherMay, Level: open.Level,
 		session: s, lane: lane, role: open.Role, suites: s.cfg.Suites,
-		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(),
+		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(), in: newIncoming(),
 		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}),
 		receipts: map[Stage]uint64{}, ended: make(chan struct{})}
 	c.rekeying = &handshakeLane{conversation: c, more: make(chan struct{}, 1)}
@@ -131,7 +121,10 @@ func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) 
 	return c, nil
 }
 
-func (c *Conversation) readerDone() { c.running.Done() }
+func (c *Conversation) readerDone() {
+	close(c.in.over)
+	c.running.Done()
+}
 
 // drive makes the channel, then sends until the conversation ends.
 func (c *Conversation) drive() {
@@ -143,6 +136,9 @@ func (c *Conversation) drive() {
 		expiry := time.AfterFunc(time.Until(c.other.Until()), func() { c.end(wire.CodeCertificateExpired, true) })
 		defer expiry.Stop()
 		c.running.Go(c.recheck)
+		if !c.MayWrite {
+			c.failWaiting()
+		}
 		err = c.send()
 	}
 	if err != nil && c.ctx.Err() == nil {
@@ -153,8 +149,12 @@ func (c *Conversation) drive() {
 
 func (c *Conversation) handshake(ctx context.Context) error {
 	s := c.session
+	var shown wire.Credentials
 	config := channel.Config{Kind: wire.KindConversation, Suites: c.suites, Credentials: s.self.shown(), Limits: s.cfg.Limits}
-	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: c.meet, Settle: s.cfg.Policy.Settle,
+	who := link.Acquaintance{Verifier: s.verifier, Now: time.Now, Meet: func(ctx context.Context, creds wire.Credentials) (*cardauth.Party, error) {
+		shown = creds
+		return c.meet(ctx, creds)
+	}, Settle: s.cfg.Policy.Settle,
 		Deployed: func(name string) bool { return s.relay.Certificate.VerifyHostname(name) == nil }}
 	var ch *channel.Channel
 	var other *link.Other
@@ -186,6 +186,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	who.Meet = c.meet // in rekeyings
 	c.channel, c.inner, c.other = ch, ch.Conversation(), other
 	c.keys = link.NewRekeyer(c.ctx, ch, s.self.sealer, c.rekeying, c.conversationRekeys(who, inForce))
 	c.Person.Name = other.Name // by the certificate, whatever the relay's list said
@@ -197,9 +198,13 @@ func (c *Conversation) handshake(ctx context.Context) error {
 		return context.Cause(c.ctx)
 	}
 	s.byChannel[ch.ID] = c
-	c.contact = s.cfg.Store.Contact(c.Person.Identity)
-	c.feed = c.contact.Feed()
+	c.contact = s.cfg.Store.Contact(other.Identity, other.Name)
+	c.talk = c.contact.Talk(store.Channel{ID: ch.ID, Role: c.role, Suite: ch.Suite, TH: ch.TH(), Own: config.Credentials, Other: shown})
 	s.mu.Unlock()
+	if err := c.talk.Save(); err != nil {
+		c.events.put(storeWarning(err))
+	}
+	c.running.Go(c.keep)
 	close(c.established)
 	s.events.put(&Opened{c})
 	return nil
@@ -254,144 +259,6 @@ func (m inHop) Receive(ctx context.Context) (wire.Frame, error) {
 	}
 }
 
-// deliver takes a verified flight of the hop. Errors of the conversation end it and nothing else.
-func (c *Conversation) deliver(f *link.Received) error {
-	for i := range f.Pieces {
-		if err := c.take(&f.Pieces[i]); err != nil {
-			c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
-			c.end(wire.CodeOf(err), true)
-			return &endedError{wire.CodeOf(err)}
-		}
-	}
-	if len(c.arrived) > 0 {
-		c.end(wire.CodeUnsealed, true)
-		return &endedError{wire.CodeUnsealed}
-	}
-	if c.isEstablished() {
-		c.keys.Note()
-	}
-	return c.lane.Confirm()
-}
-
-func (c *Conversation) take(p *link.Piece) error {
-	switch {
-	case p.Seals != nil:
-		for i := range p.Seals {
-			if err := c.sealed(&p.Seals[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	case p.Opened.Type == wire.EnvelopeHandshake:
-		f, err := wire.ParseFrame(p.Opened.Payload)
-		if err != nil {
-			return err
-		}
-		if f.Type == wire.FrameMachine {
-			return c.machineFrame(f.Body)
-		}
-		if c.handshaken { // of a rekeying, then
-			if err := c.waitEstablished(); err != nil {
-				return err
-			}
-			return c.keys.Frame(f)
-		}
-		c.handshaken = f.Type == wire.FrameProof || f.Type == wire.FrameAccept
-		select {
-		case c.frames <- f:
-			return nil
-		default:
-			return wire.Errorf(wire.CodeUnexpected, "more handshake messages than a handshake has")
-		}
-	case p.Opened.Type == wire.EnvelopeInner:
-		return c.content(&p.Opened)
-	}
-	return wire.Errorf(wire.CodeUnexpected, "an envelope of type %d in a conversation", p.Opened.Type)
-}
-
-// waitEstablished is for what can only follow accept: the driver is just about to have a channel.
-func (c *Conversation) waitEstablished() error {
-	select {
-	case <-c.established:
-		return nil
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
-	}
-}
-
-func (c *Conversation) content(o *channel.Opened) error {
-	if err := c.waitEstablished(); err != nil {
-		return err
-	}
-	if n, bytes := c.inner.Received.Unacknowledged(); n >= wire.MaxUnacknowledged || bytes > wire.MaxUnackedBytes {
-		return wire.Errorf(wire.CodeLimitExceeded, "%d messages of %d bytes unacknowledged", n, bytes)
-	}
-	plain, _, err := c.inner.Open(nil, &o.Inner, o.Digest)
-	if err != nil {
-		return err
-	}
-	content, err := wire.ParseContent(plain)
-	if err != nil {
-		return err
-	}
-	if content.Parties != c.fromUs {
-		return wire.Errorf(wire.CodeIntegrity, "content that names other people")
-	}
-	c.arrived = append(c.arrived, arrival{content, o.Inner.Header.Label})
-	return nil
-}
-
-// sealed takes a head of the other side that stands on this stream: what it covers may be shown.
-func (c *Conversation) sealed(e *wire.SealEntry) error {
-	if err := c.waitEstablished(); err != nil {
-		return err
-	}
-	if err := c.head(e); err != nil {
-		return err
-	}
-	if e.Head.Mine == nil {
-		return nil
-	}
-	var texts []store.Text
-	for _, a := range c.arrived {
-		switch a.content.Type {
-		case wire.ContentText:
-			c.verified = &a.content.Number
-			texts = append(texts, store.Text{ID: a.content.ID, Number: a.content.Number, Time: time.UnixMilli(int64(a.content.Time)),
-				Text: a.content.Text, Label: a.label})
-		case wire.ContentMachine:
-			c.speaksFrom(a.content.Machine)
-		case wire.ContentBye: // closed with peer-left follows, from the relay
-			c.byeSeen.Store(true)
-		}
-	}
-	c.arrived = nil
-	place := *e.Head.Mine
-	c.show(c.contact.Receive(texts), func() { c.stored(place) })
-	return nil
-}
-
-// show hands out the texts before to that nobody has taken yet, be it in this conversation or another one.
-func (c *Conversation) show(to uint64, taken func()) {
-	if c.contact.Unshown(to) == 0 {
-		c.events.whenTaken(taken)
-		return
-	}
-	c.events.putTexts(&texts{c.contact, to}, taken)
-}
-
-// stored acknowledges everything up to a place, once the program has taken it.
-func (c *Conversation) stored(p wire.Place) {
-	if c.ctx.Err() != nil {
-		return
-	}
-	if err := c.inner.Confirm(p); err != nil {
-		c.end(wire.CodeOf(err), true)
-		return
-	}
-	c.session.link.Acknowledge(c.inner)
-}
-
 // head verifies a seal of the other side and checks its head.
 func (c *Conversation) head(e *wire.SealEntry) error {
 	if err := link.VerifyHead(c.session.verifier, c.other.Signer, e); err != nil {
@@ -399,7 +266,7 @@ func (c *Conversation) head(e *wire.SealEntry) error {
 	}
 	_, acked, err := c.inner.Check(e.Head)
 	if err == nil && acked {
-		c.confirmed(e.Head.Yours)
+		c.confirmed(e)
 	}
 	return err
 }
@@ -423,10 +290,10 @@ func (c *Conversation) machineFrame(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.machineSeen {
+	if c.in.machineSeen {
 		return wire.Errorf(wire.CodeUnexpected, "a second machine frame")
 	}
-	c.machineSeen = true
+	c.in.machineSeen = true
 	if err := c.waitEstablished(); err != nil {
 		return err
 	}
@@ -447,7 +314,7 @@ func (c *Conversation) speaksFrom(m wire.Machine) {
 		s.Known, s.Before = MachineChanged, before.Description
 	}
 	c.events.put(s)
-	if to := c.contact.Came(); c.contact.Unshown(to) > 0 { // of a conversation before, whose events nobody may take any more
+	if to := c.contact.Came(); c.contact.Untaken(to) { // of a conversation before, whose events nobody may take any more
 		c.events.putTexts(&texts{c.contact, to}, nil)
 	}
 }
@@ -519,11 +386,14 @@ func (c *Conversation) finish() {
 		c.keys.Close()
 		c.channel.Erase()
 	}
+	if n := c.reason(); c.talk != nil && (n == wire.CodeBye || n == wire.CodePeerLeft) {
+		c.talk.Left()
+	}
 	queued := 0
 	if contact := c.session.cfg.Store.Known(c.Person.Identity); contact != nil {
 		queued, _ = contact.Waiting()
 	}
-	c.events.put(&Closed{c.reason(), queued, c.verified})
+	c.events.put(&Closed{c.reason(), queued, c.in.verified})
 	close(c.ended)
 }
 

@@ -196,6 +196,13 @@ type Receipt struct {
 	Stage  Stage
 }
 
+// Progress tells that one's own messages from First to Last have come to a state without a receipt: store.Sent, or store.Failed for Reason.
+type Progress struct {
+	First, Last uint64
+	State       store.State
+	Reason      wire.Code
+}
+
 // MachineStatement tells which machine the other speaks from.
 type MachineStatement struct {
 	Known       Known
@@ -225,6 +232,7 @@ func (*Back) event()             {}
 func (*GivenUp) event()          {}
 func (*Message) event()          {}
 func (*Receipt) event()          {}
+func (*Progress) event()         {}
 func (*MachineStatement) event() {}
 func (*Rekeyed) event()          {}
 func (*Warning) event()          {}

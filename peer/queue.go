@@ -42,7 +42,7 @@ func (q *queue) pop() (e Event, taken func()) {
 	first := &q.events[0]
 	if e = first.event; first.texts != nil {
 		e = first.texts.next()
-		if first.texts.contact.Unshown(first.texts.to) > 0 {
+		if first.texts.contact.Untaken(first.texts.to) {
 			return e, nil
 		}
 	}
@@ -57,16 +57,30 @@ func newQueue() *queue { return &queue{more: make(chan struct{}, 1)} }
 func (q *queue) put(e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if r, ok := e.(*Receipt); ok {
-		for i := len(q.events) - 1; i >= max(0, len(q.events)-2); i-- {
-			if last, ok := q.events[i].event.(*Receipt); ok && last.Stage == r.Stage {
-				last.Number = r.Number
-				return
-			}
+	for i := len(q.events) - 1; i >= max(0, len(q.events)-3); i-- {
+		if extends(q.events[i].event, e) {
+			return
 		}
 	}
 	q.events = append(q.events, entry{event: e})
 	raise(q.more)
+}
+
+// extends lets an event that waits say what another one does, too, where it can.
+func extends(waits, e Event) bool {
+	switch e := e.(type) {
+	case *Receipt:
+		if r, ok := waits.(*Receipt); ok && r.Stage == e.Stage {
+			r.Number = e.Number
+			return true
+		}
+	case *Progress:
+		if p, ok := waits.(*Progress); ok && p.State == e.State && p.Reason == e.Reason && p.Last+1 == e.First {
+			p.Last = e.Last
+			return true
+		}
+	}
+	return false
 }
 
 // whenTaken calls f once everything that stands in the queue now has been taken. Of several only the last is called: it confirms more.
@@ -97,7 +111,7 @@ func (q *queue) ready() (e Event, taken func()) {
 	defer q.mu.Unlock()
 	for len(q.events) > 0 {
 		first := q.events[0]
-		if e != nil && (first.texts == nil || first.texts.contact.Unshown(first.texts.to) > 0) {
+		if e != nil && (first.texts == nil || first.texts.contact.Untaken(first.texts.to)) {
 			break
 		}
 		next, f := q.pop()

@@ -43,8 +43,12 @@ func (c *Conversation) Rekey() { c.keys.Now() }
 // conversationRekeys is what the rekeyings of a conversation need.
 func (c *Conversation) conversationRekeys(who link.Acquaintance, inForce wire.RekeyLimits) link.Rekeys {
 	return link.Rekeys{Acquaintance: who, Other: c.other, Credentials: c.session.self.credentials, Limits: c.session.cfg.Limits, InForce: inForce,
-		Waits:   func(w link.RekeyWait) { c.events.put(waitsForKeys(w, c.Person.Name)) },
-		Changed: func() { c.events.put(&Rekeyed{c.Epoch()}) }}
+		Waits: func(w link.RekeyWait) { c.events.put(waitsForKeys(w, c.Person.Name)) },
+		Changed: func() {
+			number := c.Epoch()
+			c.talk.Epoch(number, c.channel.TH())
+			c.events.put(&Rekeyed{number})
+		}}
 }
 
 // handshakeLane is what rekeyings send in a conversation: it waits here for the next flight, where it has its order among the content.

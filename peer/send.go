@@ -3,19 +3,27 @@ package peer
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"time"
 	"unicode/utf8"
 
 	"sinete/internal/link"
+	"sinete/peer/store"
 	"sinete/wire"
 )
 
-// Send queues a text and returns its number. Receipts tell how far it came; what is not confirmed when the conversation ends goes
-// out in the next one with the same person. Errors: *RefusedError with CodeFlowDenied where the flow policy closes the direction,
-// *TooLargeError, and CodeBusy where too much is queued.
+// Send queues a text and returns its number, once it is stored. Receipts tell how far it came; what is not confirmed when the conversation
+// ends goes out in the next one with the same person. Errors: *RefusedError with CodeFlowDenied where the flow policy closes the direction,
+// *TooLargeError, CodeBusy where too much is queued, *store.FullError and *store.IOError where it cannot be stored.
 func (c *Conversation) Send(ctx context.Context, text string) (number uint64, err error) {
-	if err := checkText(text); err != nil {
+	return c.SendAll(ctx, text)
+}
+
+// SendAll queues texts, in their order, all or none, and returns the number of the first. They are stored together, which costs little more than
+// to store one. Errors as of Send.
+func (c *Conversation) SendAll(ctx context.Context, texts ...string) (first uint64, err error) {
+	if err := checkTexts(texts); err != nil {
 		return 0, err
 	}
 	if !c.MayWrite {
@@ -23,7 +31,7 @@ func (c *Conversation) Send(ctx context.Context, text string) (number uint64, er
 			return wire.WriteRequest{Req: req, Conversation: c.ID, Label: c.Level}
 		}, func(wire.Control) bool { return true })
 	}
-	return c.contact.Add(text)
+	return c.contact.Add(texts...)
 }
 
 // send is the conversation's sending side: flight after flight, for as long as it lasts.
@@ -38,14 +46,13 @@ func (c *Conversation) send() error {
 			return err
 		}
 		stopped, keys := c.keys.Stopped()
-		var contents []link.Item
-		var next uint64
+		var texts []store.Text
 		if !stopped {
-			contents, next = c.nextFlight(len(items), bytes)
+			texts = c.nextTexts(len(items), bytes)
 		}
-		switch items = append(items, contents...); {
-		case len(contents) > 0:
-			err = c.flight(items, next, true)
+		switch {
+		case len(texts) > 0:
+			err = c.sendTexts(items, texts)
 			c.keys.Note()
 		case len(items) > 0:
 			err = c.lane.Flight(c.ctx, link.Flight{Items: items})
@@ -60,6 +67,13 @@ func (c *Conversation) send() error {
 	}
 }
 
+// failWaiting gives up what waits for somebody to whom this user may not write any more.
+func (c *Conversation) failWaiting() {
+	if first, last, n := c.contact.Fail(wire.CodeFlowDenied); n > 0 {
+		c.events.put(&Progress{first, last, store.Failed, wire.CodeFlowDenied})
+	}
+}
+
 // waitForMore waits until there may be something to send. keys is closed when a channel that has stopped has new ones.
 func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, error) {
 	asked := c.byeAsked
@@ -67,7 +81,7 @@ func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, er
 		asked = nil // only when all is out
 	}
 	select {
-	case <-c.feed.More():
+	case <-c.talk.More():
 	case <-c.room:
 	case <-c.rekeying.more:
 	case <-keys:
@@ -82,35 +96,73 @@ func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, er
 // overhead is what a content and its inner envelope take beside the text, at the most but for compartments of the label.
 const overhead = 32 + 16 + 8 + 1 + 8 + 8 + 8 + 1 + 3 + 32 + 16
 
-// nextFlight makes the inner envelopes of the next flight, as far as limits allow, behind so many items and bytes that stand in it already.
-func (c *Conversation) nextFlight(taken, takenBytes int) (items []link.Item, next uint64) {
+// nextTexts takes what goes into the next flight, as far as limits allow, behind so many items and bytes that stand in it already.
+func (c *Conversation) nextTexts(taken, takenBytes int) []store.Text {
 	if !c.MayWrite {
-		return nil, 0
+		return nil
 	}
 	envelopes, bytes := c.inner.Sent.Unacknowledged()
 	n := min(wire.MaxFlight-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
 	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-1024-int(bytes))
 	each := overhead + len(c.Level.Append(nil))
-	out := c.feed.Take(n, room, each)
-	if len(out) == 0 {
-		return nil, 0
-	}
-	for _, o := range out {
-		items = append(items, c.seal(&wire.Content{ID: o.ID, Time: uint64(o.Time.UnixMilli()), Type: wire.ContentText, Number: o.Number, Text: o.Text}))
-	}
-	return items, out[len(out)-1].Number + 1
+	return c.talk.Take(n, room, each)
 }
 
-// seal makes the inner envelope of a content.
-func (c *Conversation) seal(content *wire.Content) link.Item {
-	content.Parties = c.toThem
-	s := c.inner.Seal(nil, c.Level, content.Append(nil))
-	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest}
+// sendTexts sends texts in one flight, behind items that stand in it already.
+func (c *Conversation) sendTexts(items []link.Item, texts []store.Text) error {
+	f := c.newFlight(items)
+	for _, t := range texts {
+		f.add(&wire.Content{ID: t.ID, Time: uint64(t.Time.UnixMilli()), Type: wire.ContentText, Number: t.Number, Text: t.Text})
+	}
+	return f.send(texts[len(texts)-1].Number+1, true)
 }
 
-// flight sends items under one seal, over the hop's lane and the conversation's. next is the number after the last text in it.
-func (c *Conversation) flight(items []link.Item, next uint64, texts bool) error {
-	return c.lane.Flight(c.ctx, link.Flight{Items: items, Heads: func(closing wire.Place) []wire.Head {
+// outgoing is a flight that is being made.
+type outgoing struct {
+	c     *Conversation
+	items []link.Item
+	kept  *store.Flight // nil in memory
+}
+
+func (c *Conversation) newFlight(items []link.Item) *outgoing {
+	f := &outgoing{c: c, items: items}
+	if c.session.cfg.Store.OnDisk() {
+		here := c.inner.Sent.Here()
+		f.kept = &store.Flight{Channel: c.channel.ID, Epoch: here.Epoch, First: here.Count, Before: here.T}
+	}
+	return f
+}
+
+// add makes the inner envelope of a content.
+func (f *outgoing) add(content *wire.Content) {
+	content.Parties = f.c.toThem
+	plain := content.Append(nil)
+	s := f.c.inner.Seal(nil, f.c.Level, plain)
+	f.items = append(f.items, link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest})
+	if f.kept == nil {
+		return
+	}
+	e := store.Envelope{Header: s.Body[:s.Header], Ciphertext: sha256.Sum256(s.Body[s.Header:]), Opening: s.Opening}
+	if content.Type == wire.ContentText {
+		e.Is, e.Number = store.IsOwnText, content.Number
+	} else {
+		e.Content = plain
+	}
+	f.kept.Envelopes = append(f.kept.Envelopes, e)
+}
+
+// send sends it under one seal, over the hop's lane and the conversation's. next is the number after the last text in it.
+func (f *outgoing) send(next uint64, texts bool) error {
+	c := f.c
+	return c.lane.Flight(c.ctx, link.Flight{Items: f.items, Sealed: func(heads []wire.SealEntry) {
+		if f.kept != nil {
+			f.kept.Seal = heads[0]
+			c.talk.Keep(f.kept)
+		}
+		if first, ok := c.talk.Sent(next); ok && texts {
+			c.events.put(&Progress{First: first, Last: next - 1, State: store.Sent})
+		}
+	}, Heads: func(closing wire.Place) []wire.Head {
 		h := c.inner.Closing()
 		c.mu.Lock()
 		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: next, texts: texts})
@@ -125,7 +177,9 @@ func (c *Conversation) flight(items []link.Item, next uint64, texts bool) error 
 func (c *Conversation) one(t wire.ContentType, m wire.Machine) error {
 	content := &wire.Content{Time: uint64(time.Now().UnixMilli()), Type: t, Machine: m}
 	rand.Read(content.ID[:])
-	return c.flight([]link.Item{c.seal(content)}, 0, false)
+	f := c.newFlight(nil)
+	f.add(content)
+	return f.send(0, false)
 }
 
 func (c *Conversation) sendMachine() error {
@@ -158,6 +212,7 @@ func (c *Conversation) relayed(p wire.Place) {
 	defer c.mu.Unlock()
 	for i := len(c.flights) - 1; i >= 0; i-- {
 		if f := c.flights[i]; f.texts && !f.hop.After(p) {
+			c.talk.Relayed(f.next)
 			c.receipt(StageRelay, f.next)
 			return
 		}
@@ -165,7 +220,8 @@ func (c *Conversation) relayed(p wire.Place) {
 }
 
 // confirmed takes an acknowledgement of the other person: H3.
-func (c *Conversation) confirmed(p wire.Place) {
+func (c *Conversation) confirmed(e *wire.SealEntry) {
+	p := e.Head.Yours
 	c.mu.Lock()
 	k := 0
 	next, texts := uint64(0), false
@@ -177,7 +233,7 @@ func (c *Conversation) confirmed(p wire.Place) {
 	}
 	c.flights = append(c.flights[:0], c.flights[k:]...)
 	if texts {
-		c.feed.Delivered(next)
+		c.talk.Delivered(next, e)
 		c.receipt(StageRelay, next) // H3 says more; H1 may have been overtaken
 		c.receipt(StagePeer, next)
 	}
@@ -255,6 +311,15 @@ func (c *Conversation) drain(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func checkTexts(texts []string) error {
+	for _, text := range texts {
+		if err := checkText(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkText refuses what cannot be one message.

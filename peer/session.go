@@ -357,17 +357,17 @@ func (s *Session) with(identity string) *Conversation {
 	return nil
 }
 
-// Queue takes a text for somebody with whom there is no open conversation now but was one: it goes out when there is one again.
-// Somebody never connected to is CodeNotConnected.
-func (s *Session) Queue(identity, text string) (number uint64, err error) {
+// Queue takes texts for somebody with whom there is no open conversation now but was one, be it in an earlier life of the store: they go out
+// when there is one again. Errors as of Conversation.SendAll, and CodeNotConnected for somebody never connected to.
+func (s *Session) Queue(identity string, texts ...string) (first uint64, err error) {
 	contact := s.cfg.Store.Known(identity)
 	if contact == nil {
 		return 0, wire.Errorf(wire.CodeNotConnected, "never connected to %s", identity)
 	}
-	if err := checkText(text); err != nil {
+	if err := checkTexts(texts); err != nil {
 		return 0, err
 	}
-	return contact.Add(text)
+	return contact.Add(texts...)
 }
 
 // Close leaves in order: every conversation first, then the session. It returns when nothing of it runs any more. What the card delegated to

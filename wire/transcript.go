@@ -7,9 +7,11 @@ import (
 
 // InnerDigest is the digest of an inner envelope (protocol.md section 5.5).
 func InnerDigest(header, ciphertext []byte) [32]byte {
-	h := sha256.Sum256(ciphertext)
-	return joined(header, h)
+	return InnerDigestOf(header, sha256.Sum256(ciphertext))
 }
+
+// InnerDigestOf is InnerDigest where only H(ciphertext) is known.
+func InnerDigestOf(header []byte, ciphertext [32]byte) [32]byte { return joined(header, ciphertext) }
 
 // OuterDigest is the digest of an outer envelope whose payload is no inner envelope.
 func OuterDigest(header, payload []byte) [32]byte {

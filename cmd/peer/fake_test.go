@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -57,8 +58,8 @@ func (s *fakeSession) Connect(ctx context.Context, id uint32, suites []wire.Suit
 	return s.connect(id, suites)
 }
 
-func (s *fakeSession) Queue(identity, text string) (uint64, error) {
-	s.queued = append(s.queued, identity+" "+text)
+func (s *fakeSession) Queue(identity string, texts ...string) (uint64, error) {
+	s.queued = append(s.queued, identity+" "+strings.Join(texts, " "))
 	return 0, nil
 }
 

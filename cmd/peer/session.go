@@ -22,7 +22,7 @@ type session interface {
 	Touch()
 	Wanted(identity string) bool
 	Forget(identity string) bool
-	Queue(identity, text string) (number uint64, err error)
+	Queue(identity string, texts ...string) (first uint64, err error)
 	Next(ctx context.Context) (peer.Event, conversation, error)
 	Close(ctx context.Context) error
 }

@@ -45,6 +45,8 @@ type Item struct {
 type Flight struct {
 	Items []Item
 	Heads func(closing wire.Place) []wire.Head // called when the batch begins, with the place that closes the flight; may be nil
+	// Sealed is called with those heads and their seals once they are written; may be nil.
+	Sealed func([]wire.SealEntry)
 }
 
 // FlightOf returns how many items, from the front, fit one flight, and their bytes of payload.
@@ -170,7 +172,13 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	l.await()
 	l.writtenMu.Unlock()
 	l.link.rekeyer.Note()
-	return appendSeals(l.Stream, seals, heads)
+	if err := appendSeals(l.Stream, seals, heads); err != nil {
+		return err
+	}
+	if f.Sealed != nil {
+		f.Sealed(entries(seals, heads)[1:])
+	}
+	return nil
 }
 
 // await lets the deadline of acknowledgements run if one is due: for what is sealed and written, since a card may take longer for the next
@@ -376,18 +384,22 @@ func appendSeals(s *transport.Stream, seals []wire.Seal, heads []wire.Head) erro
 	if len(seals) == 0 {
 		return nil
 	}
-	entries := make([]wire.SealEntry, len(seals))
-	for i := range seals {
-		entries[i] = wire.SealEntry{Seal: seals[i], Head: heads[i]}
-	}
 	// A head with its path takes at most 32 + 8 + 2 + 2x48 + 20 + 16x32 bytes.
 	const perFrame = wire.MaxFrameBody / 1024
 	return s.Append(func(b []byte) []byte {
-		for part := range slices.Chunk(entries, perFrame) {
+		for part := range slices.Chunk(entries(seals, heads), perFrame) {
 			b = appendSealFrame(b, part)
 		}
 		return b
 	})
+}
+
+func entries(seals []wire.Seal, heads []wire.Head) []wire.SealEntry {
+	entries := make([]wire.SealEntry, len(seals))
+	for i := range seals {
+		entries[i] = wire.SealEntry{Seal: seals[i], Head: heads[i]}
+	}
+	return entries
 }
 
 func appendSealFrame(b []byte, entries []wire.SealEntry) []byte {

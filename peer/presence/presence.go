@@ -195,8 +195,8 @@ func (p *Presence) Connect(ctx context.Context, id uint32, suites []wire.Suite) 
 }
 
 // Queue is peer.Session.Queue, whether there is a session or not.
-func (p *Presence) Queue(identity, text string) (number uint64, err error) {
-	return p.Session().Queue(identity, text)
+func (p *Presence) Queue(identity string, texts ...string) (first uint64, err error) {
+	return p.Session().Queue(identity, texts...)
 }
 
 // Wanted reports whether a conversation with that identity is there, or is to be made again.

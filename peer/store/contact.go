@@ -11,10 +11,18 @@ import (
 type Contact struct {
 	Identity string
 
-	mu      sync.Mutex
-	out     outbox
-	in      inbox
-	machine *Machine
+	store  *Store
+	number uint32 // of its records
+
+	mu       sync.Mutex
+	name     string
+	out      outbox
+	in       inbox
+	machine  *Machine
+	open     bool      // there is a conversation, or was one that neither side has left
+	preamble *preamble // what must be in the journal before anything else of the contact; nil: it is there
+
+	receiving sync.Mutex // one Receive after the other; taken before mu
 }
 
 // Machine is a machine that a contact spoke from.
@@ -23,13 +31,17 @@ type Machine struct {
 	Description string   // empty where their direction was closed
 }
 
-// SpeaksFrom remembers the machine that the contact speaks from, and returns the one remembered before; nil where there was none.
-func (c *Contact) SpeaksFrom(m Machine) (before *Machine) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before, c.machine = c.machine, &m
-	return before
-}
+// State is how far a text of the owner's has come (protocol.md section 6), or that it is the contact's.
+type State string
+
+const (
+	Queued    State = "queued"    // stored
+	Sent      State = "sent"      // written, under its seal
+	Relayed   State = "relayed"   // H1
+	Delivered State = "delivered" // H3
+	Failed    State = "failed"    // it will not be sent
+	Received  State = "received"  // the contact's, with verified seals
+)
 
 // Text is a message to or from a contact.
 type Text struct {
@@ -38,4 +50,92 @@ type Text struct {
 	Time   time.Time // the author's clock
 	Text   string
 	Label  wire.Level // of what arrived
+}
+
+// Name is the contact's, from their last certificate.
+func (c *Contact) Name() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.name
+}
+
+func (c *Contact) named(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.name == name {
+		return
+	}
+	c.name = name
+	if c.store.disk != nil {
+		c.preamble = c.preamble.with(&contactRecord{c.number, c.Identity, c.name})
+	}
+}
+
+// SpeaksFrom remembers the machine that the contact speaks from, and returns the one remembered before; nil where there was none.
+func (c *Contact) SpeaksFrom(m Machine) (before *Machine) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, c.machine = c.machine, &m
+	if before == nil || *before != m {
+		c.store.disk.note(&machineRecord{c.number, m})
+	}
+	return before
+}
+
+// WasOpen reports whether there is a conversation with the contact, or was one when the program ended and neither side had left it.
+func (c *Contact) WasOpen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
+// opens notes that there is a conversation, or that one side has left it. c.mu is held.
+func (c *Contact) opens(open bool) {
+	if c.open != open {
+		c.open = open
+		c.store.disk.note(&openRecord{c.number, open})
+	}
+}
+
+// preamble is records that wait for the next synced write.
+type preamble struct {
+	records [][]byte
+	blobs   [][32]byte // that stand in it
+}
+
+// with is p, which may be nil, with more records behind.
+func (p *preamble) with(more ...record) *preamble {
+	next := &preamble{}
+	if p != nil {
+		next.records, next.blobs = append(next.records, p.records...), append(next.blobs, p.blobs...)
+	}
+	for _, r := range more {
+		next.records = append(next.records, r.append(nil))
+	}
+	return next
+}
+
+// append puts records into the journal and waits until they are safe. Errors: *FullError, *IOError.
+func (c *Contact) append(records ...[]byte) error {
+	c.mu.Lock()
+	p := c.preamble
+	c.mu.Unlock()
+	if p != nil {
+		records = append(p.records[:len(p.records):len(p.records)], records...)
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := c.store.disk.journal.Append(records...).Wait(); err != nil {
+		return err
+	}
+	if p != nil {
+		c.store.disk.keeps(p.blobs)
+		c.mu.Lock()
+		if c.preamble == p {
+			c.preamble = nil
+		}
+		c.mu.Unlock()
+	}
+	return nil
 }

@@ -1,31 +1,35 @@
 package store
 
+import "time"
+
 // inbox is what has come from a contact. The contact's mu guards it.
 type inbox struct {
-	came    uint64 // how many texts have come
-	unshown []Text // the last of them, which nobody has taken yet
+	came    uint64 // how many new texts have come
+	shown   uint64 // how many of them somebody has taken
+	unshown []come
+	before  uint64        // how many had come when the store was opened
+	taken   chan struct{} // raised when somebody takes one
 
 	ids   []([16]byte) // of the texts that came last, oldest first
 	known map[[16]byte]bool
 }
 
-// Receive takes verified texts, and passes over those that are known. What has come up to now is before to: Show gives it.
-func (c *Contact) Receive(texts []Text) (to uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := range texts {
-		if c.in.isNew(texts[i].ID) {
-			c.in.came++
-			c.in.unshown = append(c.in.unshown, texts[i])
-		}
-	}
-	return c.in.came
+// come is a text that has come, and its place among them.
+type come struct {
+	place uint64
+	text  Text
 }
 
-// isNew remembers an id and reports whether it is new.
-func (in *inbox) isNew(id [16]byte) bool {
+// arrive takes a text whose place is the next.
+func (in *inbox) arrive(t *Text) {
+	in.remember(t.ID)
+	in.unshown = append(in.unshown, come{in.came, *t})
+	in.came++
+}
+
+func (in *inbox) remember(id [16]byte) {
 	if in.known[id] {
-		return false
+		return
 	}
 	if in.known == nil {
 		in.known = map[[16]byte]bool{}
@@ -36,38 +40,102 @@ func (in *inbox) isNew(id [16]byte) bool {
 	}
 	in.ids = append(in.ids, id)
 	in.known[id] = true
-	return true
 }
 
-// Came counts the texts that have come.
+// show forgets the texts before shown.
+func (in *inbox) show(shown uint64) {
+	k := 0
+	for k < len(in.unshown) && in.unshown[k].place < shown {
+		k++
+	}
+	clear(in.unshown[:k])
+	in.unshown = in.unshown[k:]
+	in.shown = max(in.shown, shown)
+}
+
+// Came counts the new texts that have come.
 func (c *Contact) Came() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.in.came
 }
 
-// Unshown counts the texts before to that nobody has taken yet.
-func (c *Contact) Unshown(to uint64) int {
+// CameBefore counts those that had come when the store was opened.
+func (c *Contact) CameBefore() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.in.before(to)
+	return c.in.before
 }
 
-func (in *inbox) before(to uint64) int {
-	shown := in.came - uint64(len(in.unshown))
-	return int(max(to, shown) - shown)
+// Untaken reports whether there is a text among the first to that nobody has taken yet.
+func (c *Contact) Untaken(to uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.in.untaken(to)
 }
 
-// Show takes the next text before to that nobody has taken yet; ok is false where there is none.
+func (in *inbox) untaken(to uint64) bool { return len(in.unshown) > 0 && in.unshown[0].place < to }
+
+// Show takes the next text among the first to that nobody has taken yet; ok is false where there is none.
 func (c *Contact) Show(to uint64) (t Text, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	in := &c.in
-	if in.before(to) == 0 {
+	if !in.untaken(to) {
 		return t, false
 	}
-	t = in.unshown[0]
-	in.unshown[0] = Text{}
-	in.unshown = in.unshown[1:]
+	t = in.unshown[0].text
+	in.show(in.unshown[0].place + 1)
+	raise(in.taken)
+	c.store.disk.mark(c)
 	return t, true
+}
+
+// Full reports whether so many texts wait to be taken that no more should come. Taken is raised when one is.
+func (c *Contact) Full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.in.unshown) >= maxUnshown
+}
+
+// Taken is raised when somebody takes a text.
+func (c *Contact) Taken() <-chan struct{} { return c.in.taken }
+
+// Receive stores flights of the contact's, and returns when they are safe. All new texts that have come then are among the first to: Show gives
+// them. Where it fails nothing has come. Errors: *FullError, *IOError.
+func (t *Talk) Receive(flights ...*Flight) (to uint64, err error) {
+	c := t.contact
+	t.contact.receiving.Lock()
+	defer t.contact.receiving.Unlock()
+	var texts []*Text
+	var records [][]byte
+	c.mu.Lock()
+	fresh := map[[16]byte]bool{}
+	next := c.in.came
+	for _, f := range flights {
+		first := next
+		for i := range f.Envelopes {
+			if text := f.Envelopes[i].Text; text != nil && !c.in.known[text.ID] && !fresh[text.ID] {
+				f.Envelopes[i].Is = IsNewText
+				fresh[text.ID] = true
+				texts = append(texts, text)
+				next++
+			}
+		}
+		if c.store.disk != nil {
+			records = append(records, (&receivedRecord{c.number, time.Now(), first, *f}).append(nil))
+		}
+	}
+	c.mu.Unlock()
+	if c.store.disk != nil {
+		if err := c.append(records...); err != nil {
+			return 0, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, text := range texts {
+		c.in.arrive(text)
+	}
+	return c.in.came, nil
 }

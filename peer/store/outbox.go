@@ -8,40 +8,123 @@ import (
 	"sinete/wire"
 )
 
-// outbox is what a person says to a contact and the contact has not confirmed. The contact's mu guards it.
+// outbox is what a person says to a contact. The contact's mu guards it.
 type outbox struct {
 	next    uint64 // number of the next text
-	waiting []Text // unconfirmed, ascending by number
+	waiting []Text // that the contact has not confirmed, ascending by number
 	bytes   int    // of their texts
-	taken   int    // how many of waiting the feed has taken
-	feed    *Feed  // of the conversation that sends; nil: none did yet
+	taken   int    // how many of waiting the talk has taken
+	talk    *Talk  // that sends; nil: none did yet
+
+	adding  []*addition // that wait to be stored
+	leading bool        // somebody stores them
+
+	// Everything before these has been written, has been acknowledged by the relay, and by the contact.
+	sent, relayed, delivered uint64
+	failed                   []failedRecord
+	receipts                 []wire.SealEntry // H3, the latest of each channel, not in the journal yet
 }
 
-// Add queues texts, in their order, and returns the number of the first. Where they are too many, none of them is queued: CodeBusy.
+// addition is texts that are queued together, or not at all.
+type addition struct {
+	texts []Text
+	bytes int
+	done  chan struct{}
+	err   error // before done is closed
+}
+
+// Add queues texts, in their order, and returns the number of the first, once they are stored. Otherwise none of them is queued. Errors: CodeBusy
+// where too many wait, *FullError, *IOError.
 func (c *Contact) Add(texts ...string) (first uint64, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o := &c.out
-	bytes := 0
-	for _, text := range texts {
-		bytes += len(text)
-	}
-	if len(o.waiting)+len(texts) > maxQueued || o.bytes+bytes > maxQueuedBytes {
-		return 0, wire.Errorf(wire.CodeBusy, "%d messages wait for this contact", len(o.waiting))
-	}
-	first = o.next
+	a := &addition{done: make(chan struct{})}
 	now := time.Now()
 	for _, text := range texts {
-		t := Text{Number: o.next, Time: now, Text: text}
+		t := Text{Time: now, Text: text}
 		rand.Read(t.ID[:])
-		o.next++
-		o.waiting = append(o.waiting, t)
+		a.texts = append(a.texts, t)
+		a.bytes += len(text)
 	}
-	o.bytes += bytes
-	if o.feed != nil {
-		o.feed.raise()
+	c.mu.Lock()
+	n, bytes := len(c.out.waiting)+len(texts), c.out.bytes+a.bytes
+	for _, other := range c.out.adding {
+		n, bytes = n+len(other.texts), bytes+other.bytes
 	}
-	return first, nil
+	switch {
+	case n > maxQueued || bytes > maxQueuedBytes:
+		c.mu.Unlock()
+		return 0, wire.Errorf(wire.CodeBusy, "%d messages wait for this contact", n-len(texts))
+	case len(texts) == 0:
+	case c.store.disk == nil:
+		c.out.place(a, c.out.next)
+		c.out.queue(a)
+	default:
+		c.out.adding = append(c.out.adding, a)
+		if !c.out.leading {
+			c.out.leading = true
+			go c.lead()
+		}
+		c.mu.Unlock()
+		<-a.done
+		if a.err != nil {
+			return 0, a.err
+		}
+		return a.texts[0].Number, nil
+	}
+	c.mu.Unlock()
+	if len(texts) == 0 {
+		return 0, nil
+	}
+	return a.texts[0].Number, nil
+}
+
+// place gives the texts their numbers, and returns the one that follows.
+func (o *outbox) place(a *addition, next uint64) uint64 {
+	for i := range a.texts {
+		a.texts[i].Number = next
+		next++
+	}
+	return next
+}
+
+// queue lets texts go out.
+func (o *outbox) queue(a *addition) {
+	o.waiting = append(o.waiting, a.texts...)
+	o.bytes += a.bytes
+	o.next += uint64(len(a.texts))
+	if o.talk != nil {
+		raise(o.talk.more)
+	}
+}
+
+// lead stores what waits, all together, until nothing does.
+func (c *Contact) lead() {
+	for {
+		c.mu.Lock()
+		batch := c.out.adding
+		c.out.adding = nil
+		c.out.leading = len(batch) > 0
+		next := c.out.next
+		c.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		var records [][]byte
+		for _, a := range batch {
+			next = c.out.place(a, next)
+			for _, t := range a.texts {
+				records = append(records, (&queuedRecord{c.number, t}).append(nil))
+			}
+		}
+		err := c.append(records...)
+		c.mu.Lock()
+		for _, a := range batch {
+			if a.err = err; err == nil {
+				c.out.queue(a)
+			}
+			close(a.done)
+		}
+		c.mu.Unlock()
+	}
 }
 
 // Waiting counts the texts that are not confirmed, and those among them that the conversation there is has not taken.
@@ -51,58 +134,32 @@ func (c *Contact) Waiting() (unconfirmed, unsent int) {
 	return len(c.out.waiting), len(c.out.waiting) - c.out.taken
 }
 
-// Feed gives one conversation what is to be sent. Only the newest of a contact does: a conversation that ended unnoticed must not count
-// what it took as sent by its successor.
-type Feed struct {
-	contact *Contact
-	more    chan struct{}
-}
-
-// Feed makes everything unconfirmed wait again, for a new conversation.
-func (c *Contact) Feed() *Feed {
+// Fail gives up what waits: it will not be sent, for that reason. It returns the numbers of the first and the last; n is 0 where nothing waits.
+func (c *Contact) Fail(reason wire.Code) (first, last uint64, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out.taken = 0
-	c.out.feed = &Feed{c, make(chan struct{}, 1)}
-	return c.out.feed
+	o := &c.out
+	if n = len(o.waiting); n == 0 {
+		return 0, 0, 0
+	}
+	f := failedRecord{c.number, o.waiting[0].Number, o.waiting[n-1].Number, reason}
+	o.fail(f)
+	c.store.disk.note(&f)
+	return f.First, f.Last, n
 }
 
-// More is raised when there is more to take.
-func (f *Feed) More() <-chan struct{} { return f.more }
-
-func (f *Feed) raise() {
-	select {
-	case f.more <- struct{}{}:
-	default:
+// fail takes texts out of what waits.
+func (o *outbox) fail(f failedRecord) {
+	o.failed = append(o.failed, f)
+	o.waiting = slices.DeleteFunc(o.waiting, func(t Text) bool { return f.First <= t.Number && t.Number <= f.Last })
+	o.bytes, o.taken = 0, min(o.taken, len(o.waiting))
+	for _, t := range o.waiting {
+		o.bytes += len(t.Text)
 	}
 }
 
-// Take gives what is to be sent next: at most n texts of at most bytes bytes, overhead for each counted.
-func (f *Feed) Take(n, bytes, overhead int) []Text {
-	f.contact.mu.Lock()
-	defer f.contact.mu.Unlock()
-	o := &f.contact.out
-	if f != o.feed {
-		return nil
-	}
-	waiting := o.waiting[o.taken:]
-	k := 0
-	for k < len(waiting) && k < n && bytes >= len(waiting[k].Text)+overhead {
-		bytes -= len(waiting[k].Text) + overhead
-		k++
-	}
-	o.taken += k
-	return slices.Clone(waiting[:k])
-}
-
-// Delivered forgets everything before next: the contact has confirmed it.
-func (f *Feed) Delivered(next uint64) {
-	f.contact.mu.Lock()
-	defer f.contact.mu.Unlock()
-	o := &f.contact.out
-	if f != o.feed {
-		return
-	}
+// confirm forgets the texts before next.
+func (o *outbox) confirm(next uint64) {
 	k := 0
 	for k < len(o.waiting) && o.waiting[k].Number < next {
 		o.bytes -= len(o.waiting[k].Text)
@@ -111,4 +168,12 @@ func (f *Feed) Delivered(next uint64) {
 	clear(o.waiting[:k]) // the texts; moving up what remains would cost the more the longer the outbox is
 	o.waiting = o.waiting[k:]
 	o.taken = max(0, o.taken-k)
+}
+
+// raise wakes who waits; raised twice before that, it wakes once.
+func raise(signal chan struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
 }

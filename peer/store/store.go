@@ -1,7 +1,7 @@
 // Package store keeps what must survive a session, for each of a person's contacts: the messages that are not confirmed yet, the numbers,
-// what arrived and was not shown, and the machine last seen.
+// what arrived and was not shown, the machine last seen; on disk also the history, with what proves it (docs/store.md).
 //
-// Most readers need NewMemory, which lives as long as the program, and peer.Config.Store.
+// Most readers need Open, or NewMemory for what lives as long as the program, and peer.Config.Store.
 package store
 
 import (
@@ -12,22 +12,43 @@ import (
 
 // Store is what one person keeps.
 type Store struct {
+	disk *disk // nil: in memory
+
 	mu       sync.Mutex
 	contacts map[string]*Contact // by identity
+	numbered map[uint32]*Contact
 }
 
-// NewMemory makes a store that lives as long as the program.
-func NewMemory() *Store { return &Store{contacts: map[string]*Contact{}} }
+// NewMemory makes a store that lives as long as the program, and keeps no history.
+func NewMemory() *Store {
+	return &Store{contacts: map[string]*Contact{}, numbered: map[uint32]*Contact{}}
+}
 
-// Contact is what is kept of an identity, from now on if nothing was.
-func (s *Store) Contact(identity string) *Contact {
+// OnDisk reports whether the store outlives the program, and wants what proves a message.
+func (s *Store) OnDisk() bool { return s.disk != nil }
+
+// Contact is what is kept of an identity, from now on if nothing was. name is theirs, from their certificate.
+func (s *Store) Contact(identity, name string) *Contact {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.contacts[identity]
 	if c == nil {
-		c = &Contact{Identity: identity}
+		number := uint32(1)
+		for s.numbered[number] != nil {
+			number++
+		}
+		c = s.newContact(number)
+		c.Identity = identity
 		s.contacts[identity] = c
 	}
+	c.named(name)
+	return c
+}
+
+func (s *Store) newContact(number uint32) *Contact {
+	c := &Contact{store: s, number: number}
+	c.in.taken = make(chan struct{}, 1)
+	s.numbered[number] = c
 	return c
 }
 
@@ -38,10 +59,21 @@ func (s *Store) Known(identity string) *Contact {
 	return s.contacts[identity]
 }
 
-// Limits of one contact's outbox, after which Add is refused with CodeBusy.
+// Contacts are all that there are, in no order.
+func (s *Store) Contacts() (all []*Contact) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.contacts {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Limits.
 const (
-	maxQueued      = 1 << 16
+	maxQueued      = 1 << 16 // texts in a contact's outbox, after which Add is refused with CodeBusy
 	maxQueuedBytes = 64 << 20
 	// maxRemembered ids are kept to recognise what is sent again: twice what can be unacknowledged.
 	maxRemembered = 2 * wire.MaxUnacknowledged
+	maxUnshown    = wire.MaxUnacknowledged // texts of a contact that nobody has taken, after which no more are taken from them
 )

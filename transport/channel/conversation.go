@@ -91,6 +91,7 @@ func (l *ConversationLane) turnIn(e *epoch, last uint64) error {
 // Sealed is an inner envelope just made.
 type Sealed struct {
 	Body    []byte // of the envelope, without a frame around it
+	Header  int    // bytes of it that are the header; the ciphertext follows
 	Digest  [32]byte
 	Opening [32]byte // the key that opens the commitment: kept with the message, nowhere else
 }
@@ -107,7 +108,7 @@ func (l *ConversationLane) Seal(b []byte, label wire.Level, content []byte) Seal
 	start := len(b)
 	b = append(b, header...)
 	b = l.aead(&key).Seal(b, l.out.half.next(), content, aad)
-	s := Sealed{Body: b[start:], Digest: wire.InnerDigest(header, b[start+len(header):]), Opening: opening}
+	s := Sealed{Body: b[start:], Header: len(header), Digest: wire.InnerDigest(header, b[start+len(header):]), Opening: opening}
 	l.Sent.add(s.Digest, len(s.Body))
 	l.envelopes.Add(1)
 	return s

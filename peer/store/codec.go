@@ -1,0 +1,113 @@
+package store
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"sinete/wire"
+)
+
+// reader consumes a record from front to back and keeps the first error. What it returns does not alias the record.
+type reader struct {
+	s   cryptobyte.String
+	err error
+}
+
+func (r *reader) fail(reason string) {
+	if r.err == nil {
+		r.err = &wire.MalformedError{What: "record", Reason: reason}
+	}
+	r.s = nil
+}
+
+func (r *reader) take(n int) (b []byte) {
+	if !r.s.ReadBytes(&b, n) {
+		r.fail("too short")
+	}
+	return slices.Clone(b)
+}
+
+func (r *reader) u8() (v uint8) {
+	if !r.s.ReadUint8(&v) {
+		r.fail("too short")
+	}
+	return v
+}
+
+func (r *reader) u16() (v uint16) {
+	if !r.s.ReadUint16(&v) {
+		r.fail("too short")
+	}
+	return v
+}
+
+func (r *reader) u32() (v uint32) {
+	if !r.s.ReadUint32(&v) {
+		r.fail("too short")
+	}
+	return v
+}
+
+func (r *reader) u64() (v uint64) {
+	if !r.s.ReadUint64(&v) {
+		r.fail("too short")
+	}
+	return v
+}
+
+func (r *reader) time() time.Time {
+	v := r.u64()
+	if v > math.MaxInt64 {
+		r.fail("a time beyond all others")
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(v))
+}
+
+func (r *reader) hash() (v [32]byte) {
+	if !r.s.CopyBytes(v[:]) {
+		r.fail("too short")
+	}
+	return v
+}
+
+func (r *reader) opaque8() []byte { return r.take(int(r.u8())) }
+
+func (r *reader) opaque16() []byte { return r.take(int(r.u16())) }
+
+func (r *reader) rest() []byte {
+	b := slices.Clone([]byte(r.s))
+	r.s = nil
+	return b
+}
+
+// seal reads the one entry of a seal frame.
+func (r *reader) seal(b []byte) *wire.SealEntry {
+	f, err := wire.ParseSealFrame(b)
+	if err == nil && len(f) != 1 {
+		r.fail("a seal of several heads")
+	}
+	if err != nil {
+		r.fail(err.Error())
+	}
+	if r.err != nil {
+		return nil
+	}
+	return &f[0]
+}
+
+func appendU64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(b, v) }
+
+func appendU32(b []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(b, v) }
+
+func appendTime(b []byte, t time.Time) []byte { return appendU64(b, uint64(max(0, t.UnixMilli()))) }
+
+func appendText8(b []byte, s string) []byte { return append(append(b, byte(len(s))), s...) }
+
+func appendOpaque16(b, v []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(v))), v...)
+}

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"sinete/peer/store/internal/journal"
+)
+
+// disk is what a store outlives the program by.
+type disk struct {
+	journal *journal.Journal
+	closing chan struct{}
+	done    chan struct{} // closed when the scribe has ended
+
+	mu      sync.Mutex
+	wake    chan struct{} // raised when there is something to write
+	records [][]byte      // that need no sync, in order
+	bytes   int           // of records
+	marked  map[*Contact]bool
+	room    sync.Cond // bytes has fallen, or the store closes
+	closed  bool
+	blobs   map[[32]byte]bool // that are in the journal
+}
+
+const (
+	maxNoted  = 8 << 20     // bytes of records that wait to be written, after which flights wait
+	tryAgain  = time.Second // after the disk refused
+	maxRefuse = 30 * time.Second
+)
+
+// FullError says that there is no room on the disk. Nothing is kept of what it answers; it may be tried again.
+type FullError = journal.FullError
+
+// IOError says that the disk failed. Nothing is kept of what it answers; it may be tried again.
+type IOError = journal.IOError
+
+// Damage is a place in the journal that has lost records.
+type Damage = journal.Damage
+
+// ErrClosed is what a store answers once it is closed.
+var ErrClosed = journal.ErrClosed
+
+// open reads the journal of a folder and goes on in it.
+func open(files journal.Disk, key [32]byte, id [16]byte) (*Store, []journal.Damage, error) {
+	s := NewMemory()
+	d := &disk{closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), marked: map[*Contact]bool{}, blobs: map[[32]byte]bool{}}
+	d.room.L = &d.mu
+	r := &replay{store: s, blobs: d.blobs}
+	j, damage, err := journal.Open(files, key, id, journal.Mark{}, r.visit)
+	if err != nil {
+		return nil, damage, err
+	}
+	for _, c := range s.numbered {
+		c.in.before = c.in.came
+	}
+	d.journal = j
+	s.disk = d
+	go d.scribe()
+	return s, damage, nil
+}
+
+// Close writes what waits and ends the store. Sessions that use it end before.
+func (s *Store) Close() error {
+	d := s.disk
+	if d == nil {
+		return nil
+	}
+	d.mu.Lock()
+	first := !d.closed
+	if first {
+		d.closed = true
+		close(d.closing)
+		d.room.Broadcast()
+	}
+	d.mu.Unlock()
+	<-d.done
+	return d.journal.Close()
+}
+
+// note has a record written soon. It is of no harm if a loss of power takes it.
+func (d *disk) note(r record) {
+	if d == nil {
+		return
+	}
+	b := r.append(nil)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.records = append(d.records, b)
+	d.bytes += len(b)
+	raise(d.wake)
+}
+
+// waitForRoom waits while too much is noted.
+func (d *disk) waitForRoom() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.bytes > maxNoted && !d.closed {
+		d.room.Wait()
+	}
+}
+
+// mark has the marks of a contact written soon.
+func (d *disk) mark(c *Contact) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.marked[c] = true
+	raise(d.wake)
+}
+
+// has reports whether the journal has a blob.
+func (d *disk) has(hash [32]byte) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.blobs[hash]
+}
+
+func (d *disk) keeps(blobs [][32]byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range blobs {
+		d.blobs[h] = true
+	}
+}
+
+// scribe writes what is noted and marked, all that waits at once.
+func (d *disk) scribe() {
+	defer close(d.done)
+	delay := tryAgain
+	for {
+		select {
+		case <-d.wake:
+		case <-d.closing:
+			_ = d.write() // what the disk refuses now comes again: it is unconfirmed, or known by its id
+			return
+		}
+		err := d.write()
+		if err == nil || errors.Is(err, ErrClosed) {
+			delay = tryAgain
+			continue
+		}
+		select {
+		case <-time.After(delay):
+		case <-d.closing:
+		}
+		delay = min(2*delay, maxRefuse)
+		raise(d.wake)
+	}
+}
+
+func (d *disk) write() error {
+	d.mu.Lock()
+	records, marked := d.records, d.marked
+	d.records, d.marked = nil, map[*Contact]bool{}
+	d.mu.Unlock()
+	noted := len(records)
+	for c := range marked {
+		records = append(records, c.marks()...)
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	err := d.journal.AppendUnsynced(records...).Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.records = append(records, d.records...)
+		for _, r := range records[noted:] {
+			d.bytes += len(r)
+		}
+		return err
+	}
+	for _, r := range records[:noted] {
+		d.bytes -= len(r)
+	}
+	d.room.Broadcast()
+	return nil
+}
+
+// marks are the records of how far things have come.
+func (c *Contact) marks() (records [][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := &c.out
+	m := marksRecord{Contact: c.number, Shown: c.in.shown, Relayed: o.relayed, Delivered: o.delivered}
+	for i := range o.receipts {
+		m.Receipt = &o.receipts[i]
+		records = append(records, m.append(nil))
+	}
+	if len(o.receipts) == 0 {
+		records = append(records, m.append(nil))
+	}
+	o.receipts = nil
+	return records
+}

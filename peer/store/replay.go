@@ -1,0 +1,93 @@
+package store
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"sinete/peer/store/internal/journal"
+)
+
+// replay makes the state of a store from its records, one after the other.
+type replay struct {
+	store *Store
+	blobs map[[32]byte]bool
+	bad   int // records of the journal that are none of ours
+}
+
+func (p *replay) visit(_ journal.Position, b []byte) error {
+	r, err := parseRecord(b)
+	if err != nil {
+		p.bad++ // of a later version of the program, say: the others are good
+		return nil
+	}
+	p.apply(r)
+	return nil
+}
+
+// contact finds a contact by its number. Where the record that names it is lost, so is the name only.
+func (p *replay) contact(number uint32) *Contact {
+	if c := p.store.numbered[number]; c != nil {
+		return c
+	}
+	return p.store.newContact(number)
+}
+
+func (p *replay) apply(r record) {
+	switch r := r.(type) {
+	case *contactRecord:
+		c := p.contact(r.Contact)
+		c.Identity, c.name = r.Identity, r.Name
+		p.store.contacts[r.Identity] = c
+	case *blobRecord:
+		p.blobs[sha256.Sum256(r.Bytes)] = true
+	case *machineRecord:
+		p.contact(r.Contact).machine = &r.Machine
+	case *openRecord:
+		p.contact(r.Contact).open = r.Open
+	case *queuedRecord:
+		p.contact(r.Contact).out.restore(r.Text)
+	case *sentRecord:
+		o := &p.contact(r.Contact).out
+		for i := range r.Flight.Envelopes {
+			if e := &r.Flight.Envelopes[i]; e.Is == IsOwnText {
+				o.sent = max(o.sent, e.Number+1)
+			}
+		}
+	case *receivedRecord:
+		in := &p.contact(r.Contact).in
+		in.came = max(in.came, r.First)
+		for i := range r.Flight.Envelopes {
+			e := &r.Flight.Envelopes[i]
+			if e.Is == IsNewText && e.read() == nil && e.Text != nil {
+				in.arrive(e.Text)
+			}
+		}
+	case *marksRecord:
+		c := p.contact(r.Contact)
+		c.in.show(r.Shown)
+		c.out.relayed = max(c.out.relayed, r.Relayed)
+		c.out.delivered = max(c.out.delivered, r.Delivered)
+		c.out.confirm(r.Delivered)
+	case *failedRecord:
+		p.contact(r.Contact).out.fail(*r)
+	}
+}
+
+// restore puts a text back in its place. It stands there already where its record was written twice.
+func (o *outbox) restore(t Text) {
+	i, there := slices.BinarySearchFunc(o.waiting, t.Number, func(w Text, n uint64) int {
+		switch {
+		case w.Number < n:
+			return -1
+		case w.Number > n:
+			return 1
+		}
+		return 0
+	})
+	o.next = max(o.next, t.Number+1)
+	if there || t.Number < o.delivered {
+		return
+	}
+	o.waiting = slices.Insert(o.waiting, i, t)
+	o.bytes += len(t.Text)
+}

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"sinete/peer/store/internal/journal"
+	"sinete/wire"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// opened opens the store in a folder until the test ends.
+func opened(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, damage, err := open(journal.Dir(dir), [32]byte{1}, [16]byte{2})
+	must(t, err)
+	if len(damage) > 0 {
+		t.Fatalf("damage: %v", damage)
+	}
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+// reopened closes a store and opens it again.
+func reopened(t *testing.T, s *Store, dir string) *Store {
+	t.Helper()
+	must(t, s.Close())
+	return opened(t, dir)
+}
+
+var channels byte
+
+func begin(c *Contact) *Talk {
+	channels++
+	return c.Talk(Channel{ID: [32]byte{channels}, Role: wire.RoleInitiator, TH: make([]byte, 48), Own: wire.Credentials{Chain: [][]byte{{1}, {2}}}})
+}
+
+func texts(all []Text) (texts []string) {
+	for _, t := range all {
+		texts = append(texts, t.Text)
+	}
+	return texts
+}
+
+func wantTexts(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Fatalf("%q where %q should be", got, want)
+	}
+}
+
+// from is a flight of texts of the contact's.
+func from(number uint64, texts ...string) *Flight {
+	f := &Flight{Seal: someSeal()}
+	for _, text := range texts {
+		content := &wire.Content{Type: wire.ContentText, Number: number, Text: text}
+		copy(content.ID[:], text)
+		h := wire.Header{Type: wire.EnvelopeContent, Label: wire.Level{Rank: 3}}
+		f.Envelopes = append(f.Envelopes, Envelope{Header: h.Append(nil), Content: content.Append(nil), Text: TextOf(content, h.Label)})
+		number++
+	}
+	return f
+}
+
+func someSeal() wire.SealEntry {
+	p := wire.Place{Count: 1}
+	return wire.SealEntry{Seal: wire.Seal{Scheme: wire.SchemeP256, Signature: []byte{1}, Leaves: 1}, Head: wire.Head{Role: wire.RoleResponder, Mine: &p}}
+}
+
+func shown(c *Contact, to uint64) (texts []string) {
+	for {
+		t, ok := c.Show(to)
+		if !ok {
+			return texts
+		}
+		texts = append(texts, t.Text)
+	}
+}
+
+// What is not confirmed goes out in the next life of the program, under its number and id; what is confirmed does not.
+func TestOutboxOutlives(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	c := s.Contact("bob", "Bob")
+	talk := begin(c)
+	for i := range 5 {
+		n, err := c.Add(fmt.Sprint("text ", i))
+		must(t, err)
+		if n != uint64(i) {
+			t.Fatalf("text %d has number %d", i, n)
+		}
+	}
+	sent := talk.Take(3, 1<<20, 0)
+	wantTexts(t, texts(sent), "text 0", "text 1", "text 2")
+	talk.Delivered(2, &wire.SealEntry{Seal: someSeal().Seal, Head: someSeal().Head})
+
+	s = reopened(t, s, dir)
+	c = s.Known("bob")
+	if c == nil || c.Name() != "Bob" {
+		t.Fatal("bob is forgotten")
+	}
+	talk = begin(c)
+	again := talk.Take(10, 1<<20, 0)
+	wantTexts(t, texts(again), "text 2", "text 3", "text 4")
+	if again[0].ID != sent[2].ID || again[0].Number != 2 {
+		t.Fatalf("%+v was %+v", again[0], sent[2])
+	}
+	n, err := c.Add("text 5")
+	must(t, err)
+	if n != 5 {
+		t.Fatalf("the numbers go on with %d", n)
+	}
+}
+
+// What has come and nobody took is shown in the next life, once; what comes again is known.
+func TestInboxOutlives(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	c := s.Contact("bob", "Bob")
+	talk := begin(c)
+	to, err := talk.Receive(from(0, "a", "b"), from(2, "c"))
+	must(t, err)
+	if got, ok := c.Show(to); !ok || got.Text != "a" || got.Label.Rank != 3 {
+		t.Fatalf("shown: %+v", got)
+	}
+
+	s = reopened(t, s, dir)
+	c = s.Known("bob")
+	if c.CameBefore() != 3 {
+		t.Fatalf("%d came before", c.CameBefore())
+	}
+	to, err = begin(c).Receive(from(1, "b", "c", "d"))
+	must(t, err)
+	wantTexts(t, shown(c, c.CameBefore()), "b", "c")
+	wantTexts(t, shown(c, to), "d")
+
+	s = reopened(t, s, dir)
+	if c = s.Known("bob"); c.Untaken(c.Came()) {
+		t.Fatalf("shown again: %q", shown(c, c.Came()))
+	}
+	to, err = begin(c).Receive(from(0, "a", "b", "c", "d"))
+	must(t, err)
+	wantTexts(t, shown(c, to))
+}
+
+// The machine, whether there was a conversation, and what failed are remembered.
+func TestStateOutlives(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	c := s.Contact("bob", "Bob")
+	talk := begin(c)
+	if before := c.SpeaksFrom(Machine{[32]byte{1}, "one"}); before != nil {
+		t.Fatalf("before the first there was %+v", before)
+	}
+	_, err := c.Add("in vain")
+	must(t, err)
+	if first, last, n := c.Fail(wire.CodeFlowDenied); first != 0 || last != 0 || n != 1 {
+		t.Fatalf("%d failed, from %d to %d", n, first, last)
+	}
+	s = reopened(t, s, dir)
+	c = s.Known("bob")
+	if before := c.SpeaksFrom(Machine{[32]byte{2}, "two"}); before == nil || before.Description != "one" {
+		t.Fatalf("the machine before was %+v", before)
+	}
+	if n, _ := c.Waiting(); n != 0 || !c.WasOpen() {
+		t.Fatalf("%d wait, open %v", n, c.WasOpen())
+	}
+	talk = begin(c)
+	talk.Left()
+	s = reopened(t, s, dir)
+	if s.Known("bob").WasOpen() {
+		t.Fatal("a conversation that was left is open")
+	}
+}

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"sinete/wire"
+)
+
+// Talk is one conversation with a contact. Only the newest of a contact takes from its outbox and confirms what is in it: one that ended unnoticed
+// must not count what it took as sent by its successor.
+type Talk struct {
+	contact *Contact
+	channel [32]byte
+	more    chan struct{}
+}
+
+// Channel is what a conversation's channel is known by later.
+type Channel struct {
+	ID         [32]byte
+	Role       wire.Role // of the store's owner
+	Suite      wire.Suite
+	TH         []byte // of the first epoch
+	Own, Other wire.Credentials
+}
+
+// Talk begins a conversation: everything unconfirmed waits again, for it.
+func (c *Contact) Talk(ch Channel) *Talk {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &Talk{c, ch.ID, make(chan struct{}, 1)}
+	c.out.talk, c.out.taken = t, 0
+	if c.store.disk != nil {
+		r := &channelRecord{Contact: c.number, At: time.Now(), Channel: ch.ID, Role: ch.Role, Suite: ch.Suite}
+		c.preamble = c.preamble.with()
+		r.Own, r.Other = c.blobs(ch.Own), c.blobs(ch.Other)
+		c.preamble = c.preamble.with(r, &epochRecord{c.number, ch.ID, 0, ch.TH})
+	}
+	c.opens(true)
+	return t
+}
+
+// blobs puts into the preamble what the store does not have of credentials. c.mu is held.
+func (c *Contact) blobs(creds wire.Credentials) (hashes credentials) {
+	keep := func(b []byte) [32]byte {
+		h := sha256.Sum256(b)
+		if !c.store.disk.has(h) && !slices.Contains(c.preamble.blobs, h) {
+			c.preamble = c.preamble.with(&blobRecord{b})
+			c.preamble.blobs = append(c.preamble.blobs, h)
+		}
+		return h
+	}
+	for _, cert := range creds.Chain {
+		hashes.Chain = append(hashes.Chain, keep(cert))
+	}
+	for _, staple := range creds.Staples {
+		hashes.Staples = append(hashes.Staples, keep(staple))
+	}
+	if d := creds.Delegation; d != nil {
+		hashes.Delegation = append(hashes.Delegation, keep(d.Seal.Append(appendOpaque16(nil, d.Statement))))
+	}
+	return hashes
+}
+
+// Save stores what is known of the channel, and of the contact. Where it fails, that comes before whatever is stored next.
+func (t *Talk) Save() error {
+	if t.contact.store.disk == nil {
+		return nil
+	}
+	return t.contact.append()
+}
+
+// More is raised when there is more to take.
+func (t *Talk) More() <-chan struct{} { return t.more }
+
+// Take gives what is to be sent next: at most n texts of at most bytes bytes, overhead for each counted.
+func (t *Talk) Take(n, bytes, overhead int) []Text {
+	t.contact.mu.Lock()
+	defer t.contact.mu.Unlock()
+	o := &t.contact.out
+	if t != o.talk {
+		return nil
+	}
+	waiting := o.waiting[o.taken:]
+	k := 0
+	for k < len(waiting) && k < n && bytes >= len(waiting[k].Text)+overhead {
+		bytes -= len(waiting[k].Text) + overhead
+		k++
+	}
+	o.taken += k
+	return slices.Clone(waiting[:k])
+}
+
+// Keep notes a flight that has been written.
+func (t *Talk) Keep(f *Flight) {
+	d := t.contact.store.disk
+	d.waitForRoom()
+	d.note(&sentRecord{t.contact.number, time.Now(), *f})
+}
+
+// Sent notes that all texts before next have been written, and returns the first that had not been before; ok is false where there is none.
+func (t *Talk) Sent(next uint64) (first uint64, ok bool) {
+	t.contact.mu.Lock()
+	defer t.contact.mu.Unlock()
+	o := &t.contact.out
+	first = o.sent
+	if t != o.talk || next <= first {
+		return 0, false
+	}
+	o.sent = next
+	return first, true
+}
+
+// Epoch notes TH of an epoch of the channel.
+func (t *Talk) Epoch(number uint64, th []byte) {
+	t.contact.store.disk.note(&epochRecord{t.contact.number, t.channel, number, th})
+}
+
+// Relayed notes that the relay has acknowledged everything before next.
+func (t *Talk) Relayed(next uint64) {
+	t.contact.mu.Lock()
+	defer t.contact.mu.Unlock()
+	if o := &t.contact.out; t == o.talk && next > o.relayed {
+		o.relayed = next
+		t.contact.store.disk.mark(t.contact)
+	}
+}
+
+// Delivered forgets everything before next: the contact has confirmed it, with that head.
+func (t *Talk) Delivered(next uint64, receipt *wire.SealEntry) {
+	t.contact.mu.Lock()
+	defer t.contact.mu.Unlock()
+	o := &t.contact.out
+	if t != o.talk {
+		return
+	}
+	o.confirm(next)
+	o.delivered = max(o.delivered, next)
+	if t.contact.store.disk != nil {
+		if n := len(o.receipts); n > 0 && o.receipts[n-1].Head.Channel == receipt.Head.Channel {
+			o.receipts[n-1] = *receipt
+		} else {
+			o.receipts = append(o.receipts, *receipt)
+		}
+		t.contact.store.disk.mark(t.contact)
+	}
+}
+
+// Left notes that one side has left the conversation in order: it is not to be made again.
+func (t *Talk) Left() {
+	t.contact.mu.Lock()
+	defer t.contact.mu.Unlock()
+	if t == t.contact.out.talk {
+		t.contact.opens(false)
+	}
+}
