@@ -100,11 +100,12 @@ var testHelpers = append([]string{"internal/trialpki", "cardauth/softcard"}, tes
 
 // keepers are the packages of others that only some rooms may touch, so that one look shows where they can matter.
 var keepers = map[string]string{
-	"C":                          "cardauth/pkcs11card/internal/native",
-	"github.com/miekg/pkcs11":    "cardauth/pkcs11card/internal/native",
-	"github.com/quic-go/quic-go": "transport transport/transporttest bench bench/*",
-	"github.com/alecthomas/kong": "cmd/* bench/*",
-	"github.com/BurntSushi/toml": "cmd/*",
+	"C":                             "cardauth/pkcs11card/internal/native",
+	"github.com/miekg/pkcs11":       "cardauth/pkcs11card/internal/native",
+	"github.com/quic-go/quic-go":    "transport transport/transporttest bench bench/*",
+	"github.com/zalando/go-keyring": "peer/store/internal/vault",
+	"github.com/alecthomas/kong":    "cmd/* bench/*",
+	"github.com/BurntSushi/toml":    "cmd/*",
 }
 
 // testKeepers are the packages of others that no program may link. quic-go's simulated network is one of them: tests of any
