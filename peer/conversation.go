@@ -315,7 +315,7 @@ func (c *Conversation) speaksFrom(m wire.Machine) {
 	}
 	c.events.put(s)
 	if to := c.contact.Came(); c.contact.Untaken(to) { // of a conversation before, whose events nobody may take any more
-		c.events.putTexts(&texts{c.contact, to}, nil)
+		c.events.putTexts(&texts{contact: c.contact, to: to}, nil)
 	}
 }
 

@@ -108,6 +108,11 @@ func Login(ctx context.Context, cfg Config) (*Session, error) {
 		s.self.close()
 		return nil, err
 	}
+	for _, c := range s.cfg.Store.Contacts() {
+		if to := c.CameBefore(); c.Untaken(to) {
+			s.events.putTexts(&texts{contact: c, to: to, missed: true}, nil)
+		}
+	}
 	go s.run()
 	return s, nil
 }

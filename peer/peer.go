@@ -190,6 +190,13 @@ type Message struct {
 	Label  wire.Level
 }
 
+// Missed is a message that came in an earlier life of the store, and that nobody took then. From Session.Next, before anything else of the person's;
+// where there is a conversation with them already it may come from its Next instead, as a Message.
+type Missed struct {
+	Identity, Name string
+	Message        Message
+}
+
 // Receipt tells how far one's own messages have come: everything up to Number.
 type Receipt struct {
 	Number uint64
@@ -231,6 +238,7 @@ func (*Away) event()             {}
 func (*Back) event()             {}
 func (*GivenUp) event()          {}
 func (*Message) event()          {}
+func (*Missed) event()           {}
 func (*Receipt) event()          {}
 func (*Progress) event()         {}
 func (*MachineStatement) event() {}

@@ -26,6 +26,7 @@ type entry struct {
 type texts struct {
 	contact *store.Contact
 	to      uint64
+	missed  bool // they came in an earlier life of the store
 }
 
 // next takes one of them; nil where there is none any more.
@@ -34,7 +35,11 @@ func (t *texts) next() Event {
 	if !ok {
 		return nil
 	}
-	return &Message{s.Number, s.ID, s.Text, s.Time, s.Label}
+	m := Message{s.Number, s.ID, s.Text, s.Time, s.Label}
+	if t.missed {
+		return &Missed{t.contact.Identity, t.contact.Name(), m}
+	}
+	return &m
 }
 
 // pop takes from the front, and returns what its being taken calls. q.mu is held.

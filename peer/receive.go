@@ -252,7 +252,7 @@ func (c *Conversation) show(to uint64, taken func()) {
 		c.events.whenTaken(taken)
 		return
 	}
-	c.events.putTexts(&texts{c.contact, to}, taken)
+	c.events.putTexts(&texts{contact: c.contact, to: to}, taken)
 }
 
 // stored acknowledges everything up to a place, once the program has taken it.

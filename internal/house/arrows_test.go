@@ -60,6 +60,7 @@ var rooms = []room{
 	{name: "peer/store/internal/journal", imports: "wire"},
 	{name: "peer/store/internal/journal/journaltest", imports: "peer/store/internal/journal"},
 	{name: "peer/store/internal/vault", imports: ""},
+	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},
 
 	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link"},
@@ -90,7 +91,7 @@ var rooms = []room{
 }
 
 // testRooms are for tests: no program links them, and every test may import them.
-var testRooms = []string{
+var testRooms = []string{"peer/store/storetest",
 	"cardauth/cardtest", "transport/transporttest", "internal/vcard", "internal/vcard/reader", "internal/udpproxy",
 	"peer/store/internal/journal/journaltest",
 }

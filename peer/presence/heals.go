@@ -23,7 +23,7 @@ const (
 
 	otherAsks   = 5 * time.Second  // before this side asks for a conversation that the other side asked for first
 	longestWait = time.Minute      // at most, between two attempts to make a conversation again
-	rebuildFor  = 15 * time.Minute // from the loss: then it is left to the persons
+	rebuildFor  = 15 * time.Minute // from the loss: then it is left to the persons, unless messages wait
 
 	endsSoon = 5 * time.Minute  // before a delegation's end: a warning
 	endsNow  = 30 * time.Second // before it: the card logs in anew

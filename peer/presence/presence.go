@@ -92,6 +92,7 @@ func Begin(ctx context.Context, cfg Config) (*Presence, error) {
 		return nil, err
 	}
 	p.began(s)
+	p.remember(s)
 	if cfg.IdleLogout > 0 {
 		p.mu.Lock() // the timer's goroutine must see the field
 		p.idle = time.AfterFunc(cfg.IdleLogout, p.idled)
@@ -194,9 +195,21 @@ func (p *Presence) Connect(ctx context.Context, id uint32, suites []wire.Suite) 
 	return c, nil
 }
 
-// Queue is peer.Session.Queue, whether there is a session or not.
+// Queue is peer.Session.Queue, whether there is a session or not. The conversation that it goes out in is made as soon as it can be.
 func (p *Presence) Queue(identity string, texts ...string) (first uint64, err error) {
-	return p.Session().Queue(identity, texts...)
+	first, err = p.Session().Queue(identity, texts...)
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wanted[identity] == nil && p.ctx.Err() == nil {
+		p.wantAgain(p.cfg.Store.Known(identity))
+		if !p.away {
+			p.rebuild(p.session, p.wanted[identity])
+		}
+	}
+	return first, nil
 }
 
 // Wanted reports whether a conversation with that identity is there, or is to be made again.

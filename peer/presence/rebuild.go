@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/wire"
 )
 
@@ -32,6 +33,33 @@ func (p *Presence) want(person peer.Person) *wanted {
 	}
 	w.person = person
 	return w
+}
+
+// wantAgain wants a conversation with somebody with whom there is none. mu is held.
+func (p *Presence) wantAgain(c *store.Contact) {
+	w := p.want(peer.Person{Identity: c.Identity, Name: c.Name()})
+	w.asks = c.Asked() || !c.WasOpen()
+}
+
+// remember makes the conversations again that were open when the program ended without leaving them, and those for which messages wait.
+func (p *Presence) remember(s *peer.Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.cfg.Store.Contacts() {
+		if c.WasOpen() || waits(c) {
+			p.wantAgain(c)
+			p.rebuild(s, p.wanted[c.Identity])
+		}
+	}
+}
+
+// waits reports whether messages wait for a contact, who may be nil.
+func waits(c *store.Contact) bool {
+	if c == nil {
+		return false
+	}
+	n, _ := c.Waiting()
+	return n > 0
 }
 
 // opened notes a conversation that is there, whoever asked for it, and follows it to its end.
@@ -149,7 +177,8 @@ func (p *Presence) ask(s *peer.Session, w *wanted) wire.Code {
 		}
 		number := wire.CodeOf(err)
 		p.cfg.Logger.Info("conversation not made again yet", "code", number.String())
-		if !healsChannel(number) || time.Since(begun) > rebuildFor || p.failed(w, number) > maxFaults {
+		patient := waits(p.cfg.Store.Known(w.identity))
+		if !healsChannel(number) || !patient && time.Since(begun) > rebuildFor || p.failed(w, number) > maxFaults {
 			return number
 		}
 		delay = drawn(tries, longestWait)

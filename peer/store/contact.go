@@ -20,6 +20,7 @@ type Contact struct {
 	in       inbox
 	machine  *Machine
 	open     bool      // there is a conversation, or was one that neither side has left
+	asked    bool      // the owner asked for the last one
 	preamble *preamble // what must be in the journal before anything else of the contact; nil: it is there
 
 	receiving sync.Mutex // one Receive after the other; taken before mu
@@ -87,6 +88,13 @@ func (c *Contact) WasOpen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.open
+}
+
+// Asked reports whether the owner asked for the last conversation with the contact.
+func (c *Contact) Asked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
 }
 
 // opens notes that there is a conversation, or that one side has left it. c.mu is held.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 // disk is what a store outlives the program by.
 type disk struct {
 	journal *journal.Journal
+	damage  []*Damage // that was found when it was opened
+	unlock  func() error
+	logger  *slog.Logger
 	closing chan struct{}
 	done    chan struct{} // closed when the scribe has ended
 
@@ -43,14 +47,22 @@ type Damage = journal.Damage
 var ErrClosed = journal.ErrClosed
 
 // open reads the journal of a folder and goes on in it.
-func open(files journal.Disk, key [32]byte, id [16]byte) (*Store, []journal.Damage, error) {
+func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger) (*Store, error) {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	s := NewMemory()
-	d := &disk{closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), marked: map[*Contact]bool{}, blobs: map[[32]byte]bool{}}
+	d := &disk{unlock: func() error { return nil }, logger: logger, closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), marked: map[*Contact]bool{}, blobs: map[[32]byte]bool{}}
 	d.room.L = &d.mu
 	r := &replay{store: s, blobs: d.blobs}
 	j, damage, err := journal.Open(files, key, id, journal.Mark{}, r.visit)
 	if err != nil {
-		return nil, damage, err
+		return nil, err
+	}
+	for i := range damage {
+		if damage[i].Kind != journal.Torn { // of which nothing was ever acknowledged
+			d.damage = append(d.damage, &damage[i])
+		}
 	}
 	for _, c := range s.numbered {
 		c.in.before = c.in.came
@@ -58,7 +70,15 @@ func open(files journal.Disk, key [32]byte, id [16]byte) (*Store, []journal.Dama
 	d.journal = j
 	s.disk = d
 	go d.scribe()
-	return s, damage, nil
+	return s, nil
+}
+
+// Damage is what was found when the store was opened. Each cost the records that it names, and no others.
+func (s *Store) Damage() []*Damage {
+	if s.disk == nil {
+		return nil
+	}
+	return s.disk.damage
 }
 
 // Close writes what waits and ends the store. Sessions that use it end before.
@@ -68,15 +88,18 @@ func (s *Store) Close() error {
 		return nil
 	}
 	d.mu.Lock()
-	first := !d.closed
-	if first {
+	again := d.closed
+	if !again {
 		d.closed = true
 		close(d.closing)
 		d.room.Broadcast()
 	}
 	d.mu.Unlock()
 	<-d.done
-	return d.journal.Close()
+	if again {
+		return nil
+	}
+	return errors.Join(d.journal.Close(), d.unlock())
 }
 
 // note has a record written soon. It is of no harm if a loss of power takes it.
@@ -143,6 +166,7 @@ func (d *disk) scribe() {
 			delay = tryAgain
 			continue
 		}
+		d.logger.Warn("the store cannot be written", "err", err)
 		select {
 		case <-time.After(delay):
 		case <-d.closing:

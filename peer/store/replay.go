@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/wire"
 )
 
 // replay makes the state of a store from its records, one after the other.
@@ -40,6 +41,8 @@ func (p *replay) apply(r record) {
 		p.store.contacts[r.Identity] = c
 	case *blobRecord:
 		p.blobs[sha256.Sum256(r.Bytes)] = true
+	case *channelRecord:
+		p.contact(r.Contact).asked = r.Role == wire.RoleInitiator
 	case *machineRecord:
 		p.contact(r.Contact).machine = &r.Machine
 	case *openRecord:

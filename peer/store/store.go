@@ -5,6 +5,8 @@
 package store
 
 import (
+	"slices"
+	"strings"
 	"sync"
 
 	"sinete/wire"
@@ -59,13 +61,14 @@ func (s *Store) Known(identity string) *Contact {
 	return s.contacts[identity]
 }
 
-// Contacts are all that there are, in no order.
+// Contacts are all that there are, by their identities in ascending order.
 func (s *Store) Contacts() (all []*Contact) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.contacts {
 		all = append(all, c)
 	}
+	slices.SortFunc(all, func(a, b *Contact) int { return strings.Compare(a.Identity, b.Identity) })
 	return all
 }
 

@@ -19,9 +19,9 @@ func must(t *testing.T, err error) {
 // opened opens the store in a folder until the test ends.
 func opened(t *testing.T, dir string) *Store {
 	t.Helper()
-	s, damage, err := open(journal.Dir(dir), [32]byte{1}, [16]byte{2})
+	s, err := OpenOn(journal.Dir(dir), [32]byte{1})
 	must(t, err)
-	if len(damage) > 0 {
+	if damage := s.Damage(); len(damage) > 0 {
 		t.Fatalf("damage: %v", damage)
 	}
 	t.Cleanup(func() { must(t, s.Close()) })

@@ -38,6 +38,7 @@ func (c *Contact) Talk(ch Channel) *Talk {
 		c.preamble = c.preamble.with(r, &epochRecord{c.number, ch.ID, 0, ch.TH})
 	}
 	c.opens(true)
+	c.asked = ch.Role == wire.RoleInitiator
 	return t
 }
 

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/vault"
+)
+
+// What keeps a store's key, and what can be wrong with it (docs/store.md section 2).
+type (
+	Protection   = vault.Protection
+	Kind         = vault.Kind
+	Owner        = vault.Owner
+	LockedError  = vault.LockedError
+	OwnerError   = vault.OwnerError
+	FormatError  = vault.FormatError
+	VersionError = vault.VersionError
+	KeyringError = vault.KeyringError
+)
+
+const (
+	ByPassphrase = vault.ByPassphrase
+	ByKeyring    = vault.ByKeyring
+	Unprotected  = vault.Unprotected
+)
+
+var (
+	ErrPassphraseNeeded = vault.ErrPassphraseNeeded
+	ErrPassphraseWrong  = vault.ErrPassphraseWrong
+)
+
+// Options says which store to open, and how.
+type Options struct {
+	Dir    string // where stores are, one folder for each owner
+	Owner  Owner  // Name counts for a new store only
+	Logger *slog.Logger
+	// Protection is what keeps the key of a new store, and with its Passphrase what opens an old one. Where Kind is empty none is made.
+	Protection Protection
+}
+
+// Look tells what keeps the key of somebody's store. fs.ErrNotExist: there is none.
+func Look(dir, identity string) (Kind, error) {
+	v, err := vault.Open(vault.Folder(dir, identity), identity)
+	if err != nil {
+		return "", err
+	}
+	return v.Kind(), nil
+}
+
+// Owners lists whose stores are in a folder. Names are as the files say, which vouches for nothing.
+func Owners(dir string) (owners []Owner, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if v, err := vault.Open(filepath.Join(dir, e.Name()), ""); err == nil {
+			owners = append(owners, v.Owner())
+		}
+	}
+	return owners, nil
+}
+
+// Open opens a person's store, or makes it. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *LockedError, *OwnerError, *FormatError, *VersionError,
+// *KeyringError, *FullError, *IOError, and fs.ErrNotExist where there is none and none is to be made. Damage in it is none: Store.Damage tells.
+func Open(o Options) (*Store, error) {
+	folder := vault.Folder(o.Dir, o.Owner.Identity)
+	if o.Protection.Kind == "" {
+		if _, err := Look(o.Dir, o.Owner.Identity); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := vault.TakeLock(folder)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openLocked(folder, o)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	s.disk.unlock = lock.Unlock
+	return s, nil
+}
+
+func openLocked(folder string, o Options) (*Store, error) {
+	v, err := vault.Open(folder, o.Owner.Identity)
+	if errors.Is(err, fs.ErrNotExist) {
+		v, err = vault.Create(folder, o.Owner, o.Protection)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := v.Key(o.Protection.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return open(journal.Dir(folder), key, v.ID(), o.Logger)
+}
+
+// Protect has the key of a store, which nobody has open, kept in another way from now on. Errors as of Open.
+func Protect(dir, identity string, passphrase []byte, p Protection) error {
+	folder := vault.Folder(dir, identity)
+	v, err := vault.Open(folder, identity)
+	if err != nil {
+		return err
+	}
+	lock, err := vault.TakeLock(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(v.Change(passphrase, p), lock.Unlock())
+}
+
+// OpenOn opens a store on a disk of a test's.
+func OpenOn(disk journal.Disk, key [32]byte) (*Store, error) {
+	return open(disk, key, [16]byte{1}, nil)
+}
