@@ -48,7 +48,7 @@ func Dial(ctx context.Context, socket net.PacketConn, relay net.Addr, cfg Client
 	if isUDP {
 		socket = patient
 	}
-	tr := &quic.Transport{Conn: socket}
+	tr := &quic.Transport{Conn: readTogether(socket, clientBundles)}
 	qc, err := tr.Dial(ctx, relay, conf, &quic.Config{
 		MaxIdleTimeout:  idleTimeout,
 		KeepAlivePeriod: keepAlive,

@@ -33,8 +33,12 @@ const (
 	largeBuffer = 1 + 4 + wire.MaxFrameBody // the longest frame: type, length, body
 	fullBlock   = 32 << 10                  // bytes to write together, from which a block takes no more frames
 	keptBlock   = 128 << 10                 // a larger one, after very large frames, is left to the garbage collector
-	queueLimit  = wire.MaxControlQueue
-	loginTime   = wire.LoginSeconds * time.Second
+
+	relayBundles  = 8 // packets of that many clients at once
+	clientBundles = 2 // of its relay, which sends acknowledgements apart
+
+	queueLimit = wire.MaxControlQueue
+	loginTime  = wire.LoginSeconds * time.Second
 
 	defaultMaxConnections = 65536
 	defaultMaxBeforeLogin = 2048

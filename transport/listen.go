@@ -89,7 +89,7 @@ func Listen(socket net.PacketConn, cfg ServerConfig) (*Listener, error) {
 		origins: make(map[netip.Prefix]int),
 	}
 	l.accepting, l.stop = context.WithCancel(context.Background())
-	l.tr = &quic.Transport{Conn: socket, VerifySourceAddress: l.mustProve, ConnContext: l.admit}
+	l.tr = &quic.Transport{Conn: readTogether(socket, relayBundles), VerifySourceAddress: l.mustProve, ConnContext: l.admit}
 	if cfg.ResetKey != [32]byte{} {
 		l.tr.StatelessResetKey = new(quic.StatelessResetKey(cfg.ResetKey))
 	}
