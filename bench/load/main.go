@@ -17,10 +17,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"sinete/internal/heap"
 )
 
 func main() {
 	if os.Getenv(roleVariable) != "" {
+		heap.Floor() // as the programs do
 		if err := child(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -21,11 +21,13 @@ import (
 	"sinete/cmd/peer/internal/settings"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
+	"sinete/internal/heap"
 	"sinete/peer/presence"
 )
 
 func main() {
 	pkcs11card.ChildMain()
+	heap.Floor()
 	os.Exit(run(os.Args[1:]))
 }
 

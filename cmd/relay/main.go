@@ -15,10 +15,12 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sinete/cardauth/pkcs11card"
+	"sinete/internal/heap"
 )
 
 func main() {
 	pkcs11card.ChildMain()
+	heap.Floor()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -63,8 +63,8 @@ var rooms = []room{
 	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},
 
-	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link"},
-	{name: "cmd/peer", imports: "wire cardauth cardauth/* transport peer peer/* internal/link cmd/peer/internal/*"},
+	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link internal/heap"},
+	{name: "cmd/peer", imports: "wire cardauth cardauth/* transport peer peer/* internal/link internal/heap cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/trouble", imports: "wire cardauth cardauth/* transport peer peer/*"},
 	{name: "cmd/peer/internal/terminal", imports: ""},
 	{name: "cmd/peer/internal/screen", imports: "wire cardauth/pkcs11card peer cmd/peer/internal/terminal cmd/peer/internal/trouble"},
@@ -80,6 +80,7 @@ var rooms = []room{
 	{name: "internal/vcard", imports: ""},
 	{name: "internal/vcard/reader", imports: "wire cardauth cardauth/pkcs11card internal/vcard internal/trialpki"},
 	{name: "internal/program", imports: ""},
+	{name: "internal/heap", imports: ""},
 	{name: "internal/udpproxy", imports: ""},
 	{name: "internal/demo", imports: "internal/program"},           // sees the programs from outside only
 	{name: "internal/processtest", imports: "internal/program"},    // its tests too, and they judge by the protocol's text alone
