@@ -23,9 +23,14 @@ The end of input, Ctrl-C and SIGTERM mean disconnect; a second Ctrl-C ends at on
 When the connection is lost, the program comes back by itself, makes the conversations again that broke, and sends what was typed meanwhile.
 Where the card needs its PIN for that, the next line that you type is the PIN, and is not shown.
 
+With --store DIR messages are kept, under a passphrase that you choose the first time: what waits goes out after the next start, what came
+unseen is shown then, and history#ID shows all of it, as peer history does outside a chat. A passphrase is never the card's PIN.
+
 A card is soft:PATH, soft:PATH?pin-value=PIN, soft:PATH?pin-source=file:PATH, or a PKCS#11 URI as peer cards shows it, to which
 ?pin-source=file:PATH may be added. Without a PIN there you are asked for it, on a terminal only.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).`
 
 const revocationOff = `WARNING: --revocation off: cards that were revoked, lost or stolen are accepted. For trials only.`
+
+const nothingIsKept = "nothing of this chat is kept: --store DIR keeps it"

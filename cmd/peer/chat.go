@@ -10,6 +10,7 @@ import (
 	"sinete/cmd/peer/internal/cards"
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/settings"
+	"sinete/cmd/peer/internal/stores"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
@@ -31,10 +32,11 @@ type chatCommand struct {
 	RekeyMessages uint64        `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
 	settings.AsksRevocation
 	RevocationRecheck time.Duration `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
-	JSON              bool          `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
-	Plain             bool          `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
-	Connect           string        `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
-	Explain           bool          `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
+	stores.Flags
+	JSON    bool   `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
+	Plain   bool   `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
+	Connect string `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
+	Explain bool   `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
 }
 
 // Help is what peer chat --help shows below its first line.
@@ -69,11 +71,20 @@ func (c *chatCommand) run(p *program) int {
 	o := cards.Opener{Source: p.Source, Terminal: p.Terminal, In: in, Accept: settings.Trusts(cfg.Policy), Idle: c.IdleLogout,
 		Warn: func(e screen.Warning) { out.Show(e) }}
 	defer o.Hidden.End()
-	if cfg.Card, err = o.Open(first, c.Card); err != nil {
+	err = c.open(first, p, &o, out, &cfg)
+	if cfg.Card != nil {
+		defer cfg.Card.Close()
+	}
+	if cfg.Store != nil {
+		defer cfg.Store.Close() // once more where the chat has closed it
+	}
+	if err != nil {
 		return fail(err)
 	}
-	defer cfg.Card.Close()
 	if p.Input {
+		if cfg.Store == nil {
+			out.Show(screen.Notice{Text: nothingIsKept})
+		}
 		out.Show(screen.Notice{Text: loggingIn(c.Relay)})
 	}
 	s, err := p.logIn(first, presence.Config{Config: cfg, OnRemoval: presence.Removal(c.OnRemoval), IdleLogout: c.IdleLogout})
@@ -82,6 +93,7 @@ func (c *chatCommand) run(p *program) int {
 	}
 	o.Talking.Store(true)
 	chat := newChat(s, out, cfg.Suites)
+	chat.store = cfg.Store
 	if c.Connect != "" {
 		chat.begin = "connect#" + c.Connect
 	}

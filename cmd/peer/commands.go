@@ -47,11 +47,11 @@ func parseCommand(typed string) (command, error) {
 			return c, trouble.UnknownSuite(name)
 		}
 		c.with = []wire.Suite{suite}
-	case "disconnect", "whois":
+	case "disconnect", "whois", "history":
 		if c.who = strings.TrimSpace(rest[1:]); c.who == "" {
 			return c, badForm(c.word)
 		}
-	case "history", "evidence", "file":
+	case "evidence", "file":
 		return c, notBuiltCommand(c.word)
 	default:
 		bare, err := parseBare(c.word)
@@ -72,9 +72,9 @@ func parseBare(word string) (command, error) {
 	case "disconnect":
 		c.all = true
 		return c, nil
-	case "connect", "send", "whois":
+	case "connect", "send", "whois", "history":
 		return c, badForm(word)
-	case "history", "evidence", "file":
+	case "evidence", "file":
 		return c, notBuiltCommand(word)
 	}
 	c.word = strings.ToValidUTF8(word[:min(len(word), 40)], "")

@@ -20,6 +20,7 @@ func TestParseCommand(t *testing.T) {
 		"disconnect#3":                     {word: "disconnect", who: "3"},
 		"connect# 2 ":                      {word: "connect", who: "2"},
 		"connect#BI1@a0":                   {word: "connect", who: "BI1@a0"},
+		"history#Ana":                      {word: "history", who: "Ana"},
 		"whois#Ana Gomes":                  {word: "whois", who: "Ana Gomes"},
 		"send##2##hello":                   {word: "send", who: "2", text: "hello"},
 		"send##2##a##b#c ":                 {word: "send", who: "2", text: "a##b#c "},
@@ -49,7 +50,8 @@ func TestParseCommandRefuses(t *testing.T) {
 		"send####x":                    {"send", "bad-command"},
 		"send hello":                   {"send hello", "unknown-command"},
 		"list#2":                       {"list", "bad-command"},
-		"history#2":                    {"history", "not-built"},
+		"history":                      {"history", "bad-command"},
+		"evidence#2":                   {"evidence", "not-built"},
 		"file##2##x":                   {"file", "not-built"},
 		"dance#2":                      {"dance", "unknown-command"},
 		"#":                            {"", "unknown-command"},
@@ -78,7 +80,7 @@ func TestMenu(t *testing.T) {
 		}
 		explained[c.word] = true
 	}
-	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "whois"} {
+	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "whois", "history"} {
 		if !explained[word] {
 			t.Errorf("%s is not explained", word)
 		}

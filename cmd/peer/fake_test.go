@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,7 +58,9 @@ func (s *fakeSession) Connect(ctx context.Context, id uint32, suites []wire.Suit
 }
 
 func (s *fakeSession) Queue(identity string, texts ...string) (uint64, error) {
-	s.queued = append(s.queued, identity+" "+strings.Join(texts, " "))
+	for _, text := range texts {
+		s.queued = append(s.queued, identity+" "+text)
+	}
 	return 0, nil
 }
 
@@ -112,6 +113,7 @@ type fakeConversation struct {
 	person peer.Person
 	events chan peer.Event
 	sent   []string
+	calls  int   // of Send
 	refuse error // what Send returns
 
 	delegated bool
@@ -122,8 +124,9 @@ func (c *fakeConversation) Suite() wire.Suite   { return 5 }
 func (c *fakeConversation) MayWrite() bool      { return c.person.Send }
 func (c *fakeConversation) Delegated() bool     { return c.delegated }
 
-func (c *fakeConversation) Send(_ context.Context, text string) (uint64, error) {
-	c.sent = append(c.sent, text)
+func (c *fakeConversation) Send(_ context.Context, texts ...string) (uint64, error) {
+	c.calls++
+	c.sent = append(c.sent, texts...)
 	return uint64(len(c.sent)), c.refuse
 }
 

@@ -36,7 +36,7 @@ func FuzzCommand(f *testing.F) {
 			if c.with != nil {
 				spelt += "##" + c.with[0].String()
 			}
-		case "whois":
+		case "whois", "history":
 			spelt = "#" + c.who
 		case "disconnect":
 			if !c.all {

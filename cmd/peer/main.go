@@ -19,6 +19,7 @@ import (
 	"sinete/cmd/peer/internal/doctor"
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/settings"
+	"sinete/cmd/peer/internal/stores"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
 	"sinete/internal/heap"
@@ -32,9 +33,11 @@ func main() {
 }
 
 type commandLine struct {
-	Chat   chatCommand    `cmd:"" help:"Log in at a relay and talk."`
-	Cards  cards.Command  `cmd:"" help:"Show readers, cards and certificates, and which one would be used."`
-	Doctor doctor.Command `cmd:"" help:"Find out why it does not work, and what to do."`
+	Chat    chatCommand    `cmd:"" help:"Log in at a relay and talk."`
+	Cards   cards.Command  `cmd:"" help:"Show readers, cards and certificates, and which one would be used."`
+	History stores.History `cmd:"" help:"Show or delete the messages that a store keeps."`
+	Store   stores.Command `cmd:"" help:"Look after a store."`
+	Doctor  doctor.Command `cmd:"" help:"Find out why it does not work, and what to do."`
 }
 
 // program is one run, with what tests put in the place of cards and relays.
@@ -80,6 +83,9 @@ func (p *program) run(args []string) int {
 		}
 		return trouble.StatusUsage
 	}
+	if c, ok := parsed.Selected().Target.Addr().Interface().(onTerminal); ok {
+		return c.Run(&p.Terminal)
+	}
 	switch parsed.Selected().Name {
 	case "cards":
 		return c.Cards.Run(&p.Source, screen.New(&p.Terminal, c.Cards.JSON))
@@ -89,6 +95,11 @@ func (p *program) run(args []string) int {
 		return c.Doctor.Run(ctx, screen.New(&p.Terminal, c.Doctor.JSON), &p.Source, p.socket, &p.Means)
 	}
 	return c.Chat.run(p)
+}
+
+// onTerminal are the commands that need nothing else.
+type onTerminal interface {
+	Run(t *terminal.Terminal) int
 }
 
 // wantsJSON reports whether arguments that cannot be parsed ask for --json.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/terminal"
@@ -13,51 +14,99 @@ import (
 	"sinete/wire"
 )
 
-// obey takes one command and reports whether there may be another.
+// obey takes one command, or messages to one person that wait in several lines, and reports whether there may be another.
 func (c *chat) obey(ctx context.Context, in *terminal.Input) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	var l terminal.Line
-	select {
-	case l = <-in.Ask():
-		in.Took()
-		c.session.Touch()
-	case <-ctx.Done():
-		return false
-	case <-c.over:
-		return false
-	}
-	return !l.End && c.carryOut(ctx, l)
-}
-
-// carryOut does what a line says and reports whether there may be another.
-func (c *chat) carryOut(ctx context.Context, l terminal.Line) bool {
-	if !l.Long && strings.TrimSpace(l.Text) == "" {
-		return true
-	}
-	cmd, err := parseCommand(l.Text)
-	if l.Long {
-		err = lineTooLong()
-	}
-	if err == nil {
-		if cmd.all {
+	if c.ahead != nil {
+		l, c.ahead = *c.ahead, nil
+	} else {
+		select {
+		case l = <-in.Ask():
+			in.Took()
+		case <-ctx.Done():
+			return false
+		case <-c.over:
 			return false
 		}
-		err = c.execute(ctx, cmd)
+	}
+	c.session.Touch()
+	if l.End {
+		return false
+	}
+	cmd, err := parseLine(l)
+	return c.carryOut(ctx, cmd, err, c.gather(cmd, err, in)...)
+}
+
+// maxTogether is how many messages are taken together at the most.
+const maxTogether = 4096
+
+// gather takes the texts of the lines that wait behind a message and are for the same person: a store then writes them at once.
+func (c *chat) gather(cmd command, err error, in *terminal.Input) (texts []string) {
+	if err != nil || !fits(cmd) {
+		return nil
+	}
+	for len(texts) < maxTogether {
+		l, ok := in.Next()
+		if !ok {
+			break
+		}
+		next, err := parseLine(l)
+		if err != nil || l.End || !fits(next) || next.who != cmd.who {
+			c.ahead = &l
+			break
+		}
+		texts = append(texts, next.text)
+	}
+	return texts
+}
+
+// fits reports whether a command is a message that can be taken together with others: none that would be refused for itself.
+func fits(c command) bool {
+	return c.word == "send" && len(c.text) <= wire.MaxText && utf8.ValidString(c.text)
+}
+
+// parseLine reads a line as a command; one that is blank has no word.
+func parseLine(l terminal.Line) (command, error) {
+	switch {
+	case l.Long:
+		cmd, _ := parseCommand(l.Text)
+		return cmd, lineTooLong()
+	case strings.TrimSpace(l.Text) == "":
+		return command{}, nil
+	}
+	return parseCommand(l.Text)
+}
+
+// carryOut does what a command says, with more texts behind that of a message, and reports whether there may be another.
+func (c *chat) carryOut(ctx context.Context, cmd command, err error, more ...string) bool {
+	if err == nil && cmd.word == "" {
+		return true
+	}
+	if err == nil && cmd.all {
+		return false
+	}
+	if err == nil {
+		err = c.execute(ctx, cmd, more...)
 	}
 	if ctx.Err() != nil {
 		return false // what it broke off is no refusal
 	}
 	if err != nil {
-		t := trouble.Explain(err)
-		c.screen.Show(screen.Refused{Command: cmd.word, Code: t.Code, Text: t.Text()})
+		c.refuse(cmd, err)
 	}
 	c.screen.Finished()
 	return true
 }
 
-func (c *chat) execute(ctx context.Context, cmd command) error {
+func (c *chat) refuse(cmd command, err error) {
+	t := trouble.Explain(err)
+	c.screen.Show(screen.Refused{Command: cmd.word, Code: t.Code, Text: t.Text()})
+}
+
+func (c *chat) execute(ctx context.Context, cmd command, more ...string) error {
 	switch cmd.word {
 	case "list":
 		people, err := c.session.List(ctx)
@@ -71,10 +120,12 @@ func (c *chat) execute(ctx context.Context, cmd command) error {
 			c.screen.Show(screen.PeersOf([]peer.Person{p}))
 		}
 		return err
+	case "history":
+		return c.history(ctx, cmd.who)
 	case "connect":
 		return c.connect(ctx, cmd)
 	case "send":
-		return c.send(ctx, cmd)
+		return c.sendAll(ctx, cmd, more)
 	case "disconnect":
 		return c.disconnect(ctx, cmd.who)
 	case "connected":
@@ -127,25 +178,42 @@ func (c *chat) connect(ctx context.Context, cmd command) error {
 	return nil
 }
 
-// send hands a text to an open conversation, or queues it where the last one broke or is to be made again. One that somebody ended takes
+// sendAll sends a message and those behind it, one by one where all at once are refused.
+func (c *chat) sendAll(ctx context.Context, cmd command, more []string) error {
+	err := c.send(ctx, cmd.who, append([]string{cmd.text}, more...)...)
+	if err == nil || len(more) == 0 {
+		return err
+	}
+	err = c.send(ctx, cmd.who, cmd.text)
+	for _, text := range more {
+		if err != nil && ctx.Err() == nil {
+			c.refuse(cmd, err)
+		}
+		err = c.send(ctx, cmd.who, text)
+	}
+	return err
+}
+
+// send hands texts to an open conversation, or queues them where the last one broke or is to be made again. One that somebody ended takes
 // nothing more.
-func (c *chat) send(ctx context.Context, cmd command) error {
-	t, ended, reason, err := c.with(cmd.who)
+func (c *chat) send(ctx context.Context, who string, texts ...string) error {
+	t, ended, reason, err := c.with(who)
 	switch {
 	case err != nil:
+		if p, ok := c.before(ctx, who); ok {
+			return c.queue(p, texts)
+		}
 		return err
 	case !ended:
-		_, err = t.Send(ctx, cmd.text)
+		first, err := t.Send(ctx, texts...)
+		if err == nil {
+			c.queued(t.Person(), first, texts)
+		}
 		return err
 	case !screen.QueuesAfter(reason.String()) && !c.session.Wanted(t.Person().Identity):
-		return notConnected(cmd.who)
+		return notConnected(who)
 	}
-	p := t.Person()
-	if _, err := c.session.Queue(p.Identity, cmd.text); err != nil {
-		return err
-	}
-	c.screen.Show(screen.Notice{Text: queuedFor(p)})
-	return nil
+	return c.queue(t.Person(), texts)
 }
 
 // disconnect returns when the conversation's end has been shown. One that broke is not made again.

@@ -18,7 +18,7 @@ func unknownCommand(word string) error {
 
 // forms is how commands with arguments are written.
 var forms = map[string]string{
-	"send": "send##ID##TEXT", "connect": "connect#ID or connect#ID##SUITE", "disconnect": "disconnect#ID, or disconnect alone to leave", "whois": "whois#ID",
+	"send": "send##ID##TEXT", "connect": "connect#ID or connect#ID##SUITE", "disconnect": "disconnect#ID, or disconnect alone to leave", "whois": "whois#ID", "history": "history#ID",
 }
 
 func badForm(word string) error {
@@ -58,4 +58,8 @@ func notConnected(who string) error {
 
 func suiteNotOffered(s wire.Suite, offered []wire.Suite) error {
 	return trouble.Refuse(wire.CodeSuiteUnsupported.String(), fmt.Sprintf("you do not offer %v", s), "With the options you gave, you offer "+strings.Join(trouble.SuiteNames(offered), ", ")+".")
+}
+
+func nothingKept() error {
+	return trouble.Refuse("store-missing", "nothing is kept: peer chat was started without --store", "With --store DIR your messages are kept.")
 }

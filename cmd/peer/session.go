@@ -33,7 +33,7 @@ type conversation interface {
 	Suite() wire.Suite
 	MayWrite() bool
 	Delegated() bool
-	Send(ctx context.Context, text string) (number uint64, err error)
+	Send(ctx context.Context, texts ...string) (first uint64, err error)
 	Next(ctx context.Context) (peer.Event, error)
 	Disconnect(ctx context.Context) error
 }
@@ -77,4 +77,8 @@ func (l liveConversation) MayWrite() bool      { return l.Conversation.MayWrite 
 func sessionOf(s session) screen.Session {
 	return screen.Session{State: "open", Relay: s.Relay(), Name: s.Name(), Level: s.Level().Rank, Compartments: s.Level().Compartments,
 		Suite: s.Suite().String(), Signing: string(s.Signing())}
+}
+
+func (l liveConversation) Send(ctx context.Context, texts ...string) (first uint64, err error) {
+	return l.Conversation.SendAll(ctx, texts...)
 }

@@ -11,6 +11,7 @@ import (
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/wire"
 )
 
@@ -20,9 +21,11 @@ const machineWait = 5 * time.Second
 // chat is a session at work: commands come in one after the other, and events go to the screen as they come.
 type chat struct {
 	session session
+	store   *store.Store // nil: nothing is kept
 	screen  screen.Screen
-	suites  []wire.Suite // offered; none: all
-	begin   string       // the first command, before any of the input; empty: none
+	suites  []wire.Suite   // offered; none: all
+	ahead   *terminal.Line // read, and not obeyed yet; nil: none
+	begin   string         // the first command, before any of the input; empty: none
 
 	mu       sync.Mutex
 	talks    map[string]*talk         // the last one with each person, by their identity: numbers change where a relay is restarted
@@ -57,7 +60,7 @@ func (c *chat) run(first, second context.Context, in *terminal.Input) int {
 	c.screen.Show(sessionOf(c.session))
 	c.screen.Finished()
 	go c.follow()
-	if c.begin == "" || c.carryOut(first, terminal.Line{Text: c.begin}) {
+	if c.start(first) {
 		for c.obey(first, in) {
 		}
 	}
@@ -71,7 +74,11 @@ func (c *chat) run(first, second context.Context, in *terminal.Input) int {
 	closed := sessionOf(c.session)
 	closed.State = "closed"
 	status := trouble.StatusDone
-	switch err := c.outcome(second); {
+	err := c.outcome(second)
+	if kept := c.closeStore(); err == nil {
+		err = kept
+	}
+	switch {
 	case err != nil:
 		t := trouble.Explain(err)
 		c.screen.Show(screen.FailureOf(t))
@@ -83,6 +90,12 @@ func (c *chat) run(first, second context.Context, in *terminal.Input) int {
 	}
 	c.screen.Show(closed)
 	return status
+}
+
+// start carries out the first command, if there is one, and reports whether there may be another.
+func (c *chat) start(ctx context.Context) bool {
+	cmd, err := parseLine(terminal.Line{Text: c.begin})
+	return c.carryOut(ctx, cmd, err)
 }
 
 // leave closes the session and waits until its end has been shown, or not.
@@ -141,6 +154,8 @@ func (c *chat) follow() {
 			back := sessionOf(c.session)
 			back.Back = true
 			c.screen.Show(back)
+		case *peer.Missed:
+			c.screen.Show(screen.MissedOf(e))
 		case *peer.GivenUp:
 			c.screen.Show(screen.Warning{Code: "not-rebuilt", ID: e.Person.ID, Text: screen.GivenUp(e.Person, e.Number)})
 		case *peer.SessionClosed:
@@ -248,6 +263,12 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 		c.mu.Unlock()
 		now.Rekeyed = true
 		c.screen.Show(now)
+	case *peer.Progress:
+		state := screen.State{ID: person.ID, Name: person.Name, First: e.First, Last: e.Last, State: e.State}
+		if e.State == store.Failed {
+			state.Reason = e.Reason.String()
+		}
+		c.screen.Show(state)
 	case *peer.Warning:
 		c.screen.Show(screen.Warning{Code: e.Code, ID: person.ID, Text: screen.WarningText(e, person.Name)})
 	case *peer.Closed:

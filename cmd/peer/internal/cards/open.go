@@ -72,6 +72,29 @@ func (o *Opener) Open(ctx context.Context, name string) (cardauth.Card, error) {
 	return card, err
 }
 
+// Peek returns the certificates of the card that Open opens, the person's first, as far as they can be seen without its PIN; nil where
+// they cannot.
+func (o *Opener) Peek(name string) [][]byte {
+	if soft, ok := strings.CutPrefix(name, "soft:"); ok {
+		path, _ := CutPIN(soft)
+		chain, _ := softcard.Chain(path) // Open says what is wrong
+		return chain
+	}
+	if name == "" {
+		name = "pkcs11:"
+	}
+	paths, err := pkcs11card.Modules(name)
+	if err != nil {
+		return nil
+	}
+	tokens, _ := o.ListTokens(paths)
+	found, err := pkcs11card.FindWith(name, tokens, pkcs11card.Options{Accept: o.Accept, Preferred: o.Remembered()})
+	if err != nil {
+		return nil
+	}
+	return found.Chain
+}
+
 // Remembered is the key of the card that the person chose last time, zero if none is known.
 func (s *Source) Remembered() (key [32]byte) {
 	b, err := os.ReadFile(s.Memory)

@@ -1,10 +1,12 @@
 package screen
 
 import (
+	"encoding/hex"
 	"time"
 
 	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
+	"sinete/peer/store"
 )
 
 // Event is what happened, in the form that a machine is told: the fields are those of --json.
@@ -56,12 +58,15 @@ type Conversation struct {
 }
 
 type Message struct {
-	ID           uint32   `json:"id"`
+	ID           uint32   `json:"id"` // 0 with Earlier
 	Seq          uint64   `json:"seq"`
 	Text         string   `json:"text"`
 	SentAt       string   `json:"sent_at"`
 	Label        uint16   `json:"label"`
 	Compartments []string `json:"compartments,omitempty"` // of Label
+	Earlier      bool     `json:"earlier,omitempty"`      // it came before this program was started, and was shown to nobody
+	Name         string   `json:"name,omitempty"`         // with Earlier
+	Identity     string   `json:"identity,omitempty"`     // likewise
 
 	person string
 	sent   time.Time
@@ -73,6 +78,62 @@ type Receipt struct {
 	Stage peer.Stage `json:"stage"`
 
 	Person string `json:"-"`
+}
+
+// State tells how far messages of one's own have come where no receipt does.
+type State struct {
+	ID     uint32      `json:"id"`
+	Name   string      `json:"name"`
+	First  uint64      `json:"first"` // numbers
+	Last   uint64      `json:"last"`
+	State  store.State `json:"state"`            // queued, sent or failed
+	Reason string      `json:"reason,omitempty"` // code, where it failed
+}
+
+// Store tells of the store that has been opened.
+type Store struct {
+	Folder     string         `json:"folder"`
+	Protection store.Kind     `json:"protection"` // passphrase, keyring or nothing
+	New        bool           `json:"new"`
+	Waiting    []WaitingEntry `json:"waiting"`
+}
+
+// WaitingEntry is somebody for whom messages wait.
+type WaitingEntry struct {
+	Name     string `json:"name"`
+	Identity string `json:"identity"`
+	Messages int    `json:"messages"`
+}
+
+// HistoryEntry is a message that is kept.
+type HistoryEntry struct {
+	Name         string             `json:"name"` // of the other person
+	Identity     string             `json:"identity"`
+	Direction    string             `json:"direction"` // out or in
+	Seq          uint64             `json:"seq"`
+	Message      string             `json:"message"` // its id
+	Text         string             `json:"text"`
+	SentAt       string             `json:"sent_at"`
+	StoredAt     string             `json:"stored_at"`
+	Label        uint16             `json:"label"`
+	Compartments []string           `json:"compartments,omitempty"` // of Label
+	State        store.State        `json:"state"`
+	Reason       string             `json:"reason,omitempty"` // code, where it failed
+	Verification store.Verification `json:"verification"`
+
+	sent time.Time
+}
+
+// History ends what history shows.
+type History struct {
+	Entries int `json:"entries"`
+}
+
+// Done tells that a command has done what it was to do.
+type Done struct {
+	Command  string `json:"command"`
+	Messages int    `json:"messages"` // that it was done to
+	Text     string `json:"text"`
 }
 
 type Connected struct {
@@ -152,6 +213,11 @@ func (Peers) name() string        { return "peers" }
 func (Conversation) name() string { return "conversation" }
 func (Message) name() string      { return "message" }
 func (Receipt) name() string      { return "receipt" }
+func (State) name() string        { return "state" }
+func (Store) name() string        { return "store" }
+func (HistoryEntry) name() string { return "history-entry" }
+func (History) name() string      { return "history" }
+func (Done) name() string         { return "done" }
 func (Connected) name() string    { return "connected" }
 func (Ciphers) name() string      { return "ciphers" }
 func (Menu) name() string         { return "menu" }
@@ -180,6 +246,28 @@ func PeersOf(people []peer.Person) Peers {
 func MessageOf(p peer.Person, m *peer.Message) Message {
 	return Message{ID: p.ID, Seq: m.Number, Text: m.Text, SentAt: m.SentAt.UTC().Format(timeForm), Label: m.Label.Rank,
 		Compartments: m.Label.Compartments, person: p.Name, sent: m.SentAt}
+}
+
+// HistoryOf is an entry as it is shown.
+func HistoryOf(e store.Entry) HistoryEntry {
+	t := &e.Text
+	h := HistoryEntry{Name: e.Name, Identity: e.With, Direction: "out", Seq: t.Number, Message: hex.EncodeToString(t.ID[:]), Text: t.Text,
+		SentAt: t.Time.UTC().Format(timeForm), StoredAt: e.At.UTC().Format(timeForm), Label: t.Label.Rank, Compartments: t.Label.Compartments,
+		State: e.State, Verification: e.Verification(), sent: t.Time}
+	switch e.State {
+	case store.Received:
+		h.Direction = "in"
+	case store.Failed:
+		h.Reason = e.Reason.String()
+	}
+	return h
+}
+
+// MissedOf is a message that came before the program was started.
+func MissedOf(m *peer.Missed) Message {
+	e := MessageOf(peer.Person{Name: m.Name}, &m.Message)
+	e.Earlier, e.Name, e.Identity = true, m.Name, m.Identity
+	return e
 }
 
 func FailureOf(t trouble.Trouble) Failure {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"sinete/cmd/peer/internal/terminal"
+	"sinete/peer/store"
 )
 
 // lineScreen writes for people.
@@ -42,6 +43,18 @@ func (s *lineScreen) Show(e Event) {
 		s.print(bold, messageLine(e))
 	case Receipt:
 		s.print(faint, receiptLine(e))
+	case State:
+		if e.State == store.Failed {
+			s.print(red, stateLine(e))
+		}
+	case Store:
+		s.print(plain, storeLines(e)...)
+	case HistoryEntry:
+		s.print(plain, historyLine(e))
+	case History:
+		s.print(faint, historyEnd(e))
+	case Done:
+		s.print(plain, e.Text)
 	case Connected:
 		s.print(plain, connectedLines(e)...)
 	case Ciphers:

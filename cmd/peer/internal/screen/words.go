@@ -26,6 +26,7 @@ var help = [][]string{
 	{"ciphers", "the suites that you offer, best first"},
 	{"level", "who you are here, and your level"},
 	{"whois#ID", "one entry of the list"},
+	{"history#ID", "the messages with somebody that your store keeps"},
 	{"menu", "the commands in one line"},
 	{"help", "the commands, and what they do"},
 }
@@ -126,6 +127,9 @@ func menuLines(e Menu) []string {
 }
 
 func messageLine(e Message) string {
+	if e.Earlier {
+		return fmt.Sprintf("%s %s, while you were away: %s", e.sent.Local().Format("2006-01-02 15:04"), e.person, e.Text)
+	}
 	return fmt.Sprintf("%s %s (%d): %s", e.sent.Local().Format("15:04"), e.person, e.ID, e.Text)
 }
 

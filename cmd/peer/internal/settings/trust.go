@@ -9,12 +9,17 @@ import (
 	"sinete/cmd/peer/internal/trouble"
 )
 
-// Trusts reports whether a chain leads to an authority that the policy trusts, whatever has become of the certificate since.
-func Trusts(policy *cardauth.Policy) func(chain [][]byte) error {
+// Whose says whose a chain is, if it leads to an authority that the policy trusts, whatever has become of the certificate since.
+func Whose(policy *cardauth.Policy, chain [][]byte) (*cardauth.Party, error) {
 	p := *policy
 	p.Revocation = cardauth.RevocationOff
+	return p.VerifyPerson(chain, nil)
+}
+
+// Trusts reports whether a chain leads to an authority that the policy trusts.
+func Trusts(policy *cardauth.Policy) func(chain [][]byte) error {
 	return func(chain [][]byte) error {
-		_, err := p.VerifyPerson(chain, nil)
+		_, err := Whose(policy, chain)
 		return err
 	}
 }

@@ -49,6 +49,25 @@ func (in *Input) Took() {
 	in.mu.Unlock()
 }
 
+// Next is the next line if all of it has come already and nobody asked for it, so that lines which wait can be taken together.
+func (in *Input) Next() (l Line, ok bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.reading || in.secret != nil {
+		return Line{}, false
+	}
+	select {
+	case l = <-in.lines:
+		return l, true
+	default:
+	}
+	come, _ := in.r.Peek(in.r.Buffered())
+	if bytes.IndexByte(come, '\n') < 0 {
+		return Line{}, false
+	}
+	return in.read(), true
+}
+
 // AskSecret takes the next line, which is no command.
 func (in *Input) AskSecret(ctx context.Context) (Line, error) {
 	secret := make(chan Line, 1)

@@ -13,6 +13,7 @@ import (
 	"sinete/cardauth/softcard"
 	"sinete/peer"
 	"sinete/peer/presence"
+	"sinete/peer/store"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -72,6 +73,17 @@ var rows = []row{
 	on(func(e *transport.ServerCertificateError) Trouble { return relayUntrusted(e.Err) }),
 	on(relayStatus), // certificates of others than the relay never come this way
 	on(func(e *cardauth.TrustError) Trouble { return trustUnusable(e) }),
+
+	// The store.
+	is(store.ErrPassphraseNeeded, func() Trouble { return passphraseNeeded }),
+	is(store.ErrPassphraseWrong, passphraseWrong),
+	on(storeInUse),
+	on(storeOwner),
+	on(storeVersion),
+	on(storeUnreadable),
+	on(storeKeyring),
+	on(storeFull),
+	on(storeFailed),
 
 	// The card.
 	on(pinRefused),

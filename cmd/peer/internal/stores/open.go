@@ -1,0 +1,155 @@
+// Package stores is what peer does with stores: Flags.Open opens the one that a chat keeps its messages in, History and Command are
+// peer history and peer store.
+package stores
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/terminal"
+	"sinete/cmd/peer/internal/trouble"
+	"sinete/peer/store"
+)
+
+// Flags are those of whoever keeps messages.
+type Flags struct {
+	Store      string `placeholder:"DIR" help:"Keep messages in this folder, encrypted: what waits goes out after the next start, too. Default: nothing is kept."`
+	Passphrase string `placeholder:"SOURCE" help:"Where the store's passphrase is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
+	StoreKey   string `enum:"auto,passphrase,keyring,nothing" default:"auto" help:"What protects a new store (${enum}): a passphrase; the system's keyring; or nothing, for trials and automation. auto is a passphrase where somebody can be asked or --passphrase is given, else nothing. Default: ${default}."`
+}
+
+// Open opens a person's store, or makes it, and shows it.
+func (f *Flags) Open(ctx context.Context, t *terminal.Terminal, out screen.Screen, owner store.Owner) (*store.Store, error) {
+	p := passphrase{t, f.Passphrase}
+	kind, err := store.Look(f.Store, owner.Identity)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	var s *store.Store
+	switch {
+	case fresh:
+		kind = f.kind(&p)
+		s, err = create(ctx, f.Store, owner, kind, &p)
+	case err == nil:
+		s, err = open(ctx, f.Store, owner, kind, &p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := screen.Store{Folder: f.Store, Protection: kind, New: fresh, Waiting: []screen.WaitingEntry{}}
+	for _, c := range s.Contacts() {
+		if n, _ := c.Waiting(); n > 0 {
+			e.Waiting = append(e.Waiting, screen.WaitingEntry{Name: c.Name(), Identity: c.Identity, Messages: n})
+		}
+	}
+	slices.SortFunc(e.Waiting, func(a, b screen.WaitingEntry) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Identity, b.Identity))
+	})
+	out.Show(e)
+	warn(s, f.Store, kind, out)
+	return s, nil
+}
+
+// kind is what protects a new store.
+func (f *Flags) kind(p *passphrase) store.Kind {
+	switch {
+	case f.StoreKey != "auto":
+		return store.Kind(f.StoreKey)
+	case p.there():
+		return store.ByPassphrase
+	}
+	return store.Unprotected
+}
+
+func create(ctx context.Context, dir string, owner store.Owner, kind store.Kind, p *passphrase) (*store.Store, error) {
+	protection, err := p.protection(ctx, kind, aboutNewStore)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(store.Options{Dir: dir, Owner: owner, Protection: protection})
+}
+
+// open opens a store that is there.
+func open(ctx context.Context, dir string, owner store.Owner, kind store.Kind, p *passphrase) (s *store.Store, err error) {
+	err = p.for3(ctx, kind, func(secret []byte) error {
+		s, err = store.Open(store.Options{Dir: dir, Owner: owner, Protection: store.Protection{Passphrase: secret}})
+		return err
+	})
+	return s, err
+}
+
+// warn says what is wrong with a store that is open.
+func warn(s *store.Store, dir string, kind store.Kind, out screen.Screen) {
+	if kind == store.Unprotected {
+		out.Show(screen.Warning{Code: "store-unprotected", Text: unprotected(dir)})
+	}
+	for _, d := range s.Damage() {
+		out.Show(screen.Warning{Code: "store-damaged", Text: damaged(d)})
+	}
+}
+
+// existing are the flags of commands on a store that is there.
+type existing struct {
+	Of         string `placeholder:"NAME" help:"Whose store it is, where the folder has several people's: a name or an identity."`
+	Passphrase string `placeholder:"SOURCE" help:"Where the store's passphrase is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
+	JSON       bool   `name:"json" help:"One JSON object a line instead of text."`
+}
+
+// with does something with the store and returns the exit status.
+func (e *existing) with(t *terminal.Terminal, dir string, do func(ctx context.Context, s *store.Store, out screen.Screen) error) int {
+	return run(t, e.JSON, func(ctx context.Context, out screen.Screen) (err error) {
+		owner, kind, err := e.find(dir)
+		if err != nil {
+			return err
+		}
+		s, err := open(ctx, dir, owner, kind, &passphrase{t, e.Passphrase})
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if closed := s.Close(); err == nil {
+				err = closed
+			}
+		}()
+		warn(s, dir, kind, out)
+		return do(ctx, s, out)
+	})
+}
+
+// run shows what a command ends with, and returns its exit status.
+func run(t *terminal.Terminal, json bool, do func(ctx context.Context, out screen.Screen) error) int {
+	ctx, _, stop := t.Interrupted()
+	defer stop()
+	out := screen.New(t, json)
+	err := do(ctx, out)
+	if err == nil {
+		return trouble.StatusDone
+	}
+	why := trouble.Explain(err)
+	out.Show(screen.FailureOf(why))
+	return why.Status
+}
+
+// find finds out whose store is meant, and what protects it.
+func (e *existing) find(dir string) (owner store.Owner, kind store.Kind, err error) {
+	all, err := store.Owners(dir)
+	if err != nil {
+		return owner, "", trouble.NoStore(dir)
+	}
+	var found []store.Owner
+	for _, o := range all {
+		if e.Of == "" || e.Of == o.Identity || e.Of == o.Name {
+			found = append(found, o)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return owner, "", trouble.NoStore(dir)
+	case 1:
+		kind, err = store.Look(dir, found[0].Identity)
+		return found[0], kind, err
+	}
+	return owner, "", trouble.SeveralStores(dir, found)
+}

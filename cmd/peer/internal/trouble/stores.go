@@ -1,0 +1,83 @@
+package trouble
+
+import (
+	"fmt"
+	"sinete/peer/store"
+	"strings"
+)
+
+// Of stores and what is in them.
+
+func BadPassphraseSource(source string) error {
+	return Usage("wrong-usage", fmt.Sprintf("%q is no source of a passphrase", source), "It is file:PATH, or env:NAME of a variable.")
+}
+
+func PassphraseUnreadable(err error) error {
+	return Refuse("passphrase-needed", "the passphrase cannot be read: "+err.Error(), "--passphrase file:PATH names a file that holds it, env:NAME a variable.")
+}
+
+var passphraseNeeded = Trouble{"passphrase-needed", "the store wants its passphrase, and there is no terminal to ask for it",
+	"Add --passphrase file:PATH, with a file that only you can read.", StatusFailed}
+
+func NewPassphraseNeeded() error {
+	return Refuse("passphrase-needed", "a passphrase is to be chosen, and there is no terminal to ask for it",
+		"Name a file that holds it: --passphrase file:PATH for a new store, --new-passphrase file:PATH where it is to be changed.")
+}
+
+func passphraseWrong() Trouble {
+	return Trouble{"passphrase-wrong", "that is not the store's passphrase",
+		"Try again. Without it nobody reads the store: where it is lost for good, begin a new one in another folder.", StatusRefused}
+}
+
+func storeInUse(e *store.LockedError) Trouble {
+	return Trouble{"store-in-use", e.Error(), "One program at a time uses a store. In a chat, history#ID shows what is kept.", StatusFailed}
+}
+
+func storeOwner(e *store.OwnerError) Trouble {
+	return Trouble{"store-unreadable", e.Error(), "Somebody has moved or copied it. peer store export and import take a store to another place.", StatusFailed}
+}
+
+func storeVersion(e *store.VersionError) Trouble {
+	return Trouble{"store-unreadable", e.Error(), "Update this program.", StatusFailed}
+}
+
+func storeUnreadable(e *store.FormatError) Trouble {
+	return Trouble{"store-unreadable", e.Error(), "Put store.json back from a backup; without it nobody reads the store.", StatusFailed}
+}
+
+func storeKeyring(e *store.KeyringError) Trouble {
+	return Trouble{"keyring-unusable", e.Error(), "Is it there, and unlocked? A store whose key it keeps can be opened with it only; a new one can have a passphrase: --store-key passphrase.",
+		StatusFailed}
+}
+
+func storeFull(e *store.FullError) Trouble {
+	return Trouble{"store-full", e.Error(), "Nothing is lost of what was kept before. Make room on the disk, then try again.", StatusFailed}
+}
+
+func storeFailed(e *store.IOError) Trouble {
+	return Trouble{"store-failed", e.Error(), "Nothing is lost of what was kept before. Is the disk there, and sound? Try again; peer store check looks at all of it.", StatusFailed}
+}
+
+func NoStore(dir string) error {
+	return Refuse("store-missing", "there is no store in "+dir, "peer chat --store DIR makes one.")
+}
+
+func SeveralStores(dir string, owners []store.Owner) error {
+	var whose []string
+	for _, o := range owners {
+		whose = append(whose, fmt.Sprintf("%s (%s)", o.Identity, o.Name))
+	}
+	return Refuse("store-ambiguous", "there are several people's stores in "+dir, "Name one with --of: "+strings.Join(whose, ", ")+".")
+}
+
+func NobodyKept(who string) error {
+	return Refuse("unknown-contact", fmt.Sprintf("nothing is kept of anybody called %q", who), "Leave --with out to see everybody's.")
+}
+
+func SeveralKept(who string, found []*store.Contact) error {
+	var which []string
+	for _, p := range found {
+		which = append(which, p.Identity)
+	}
+	return Refuse("ambiguous-name", fmt.Sprintf("%d people are called %q", len(found), who), "Give the identity: "+strings.Join(which, ", ")+".")
+}

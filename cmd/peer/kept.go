@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+
+	"sinete/cardauth"
+	"sinete/cmd/peer/internal/cards"
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/settings"
+	"sinete/cmd/peer/internal/stores"
+	"sinete/peer"
+	"sinete/peer/store"
+)
+
+// What a chat has of its store.
+
+// history shows what is kept of the messages with somebody, whether they are logged in or not.
+func (c *chat) history(ctx context.Context, who string) error {
+	if c.store == nil {
+		return nothingKept()
+	}
+	identity, err := c.identify(ctx, who)
+	if err != nil {
+		return err
+	}
+	return stores.Show(ctx, c.store, store.Query{With: identity}, c.screen)
+}
+
+// identify finds whom somebody means, of those talked with now, those of whom something is kept, and those who are logged in.
+func (c *chat) identify(ctx context.Context, who string) (identity string, err error) {
+	if t, _, _, err := c.with(who); err == nil {
+		return t.Person().Identity, nil
+	}
+	p, err := stores.Contact(c.store, who)
+	if err == nil {
+		return p.Identity, nil
+	}
+	if _, isNumber := personNumber(who); !isNumber || c.session.Away() {
+		return "", err
+	}
+	logged, err := c.lookUp(ctx, who)
+	return logged.Identity, err
+}
+
+// queue queues texts for somebody with whom no conversation is open.
+func (c *chat) queue(p peer.Person, texts []string) error {
+	first, err := c.session.Queue(p.Identity, texts...)
+	if err != nil {
+		return err
+	}
+	c.queued(p, first, texts)
+	c.screen.Show(screen.Notice{Text: queuedFor(p)})
+	return nil
+}
+
+// queued tells that texts are in the store: whatever happens now, they go out.
+func (c *chat) queued(p peer.Person, first uint64, texts []string) {
+	if c.store != nil {
+		c.screen.Show(screen.State{ID: p.ID, Name: p.Name, First: first, Last: first + uint64(len(texts)) - 1, State: store.Queued})
+	}
+}
+
+// before finds somebody with whom there was a conversation before this program was started.
+func (c *chat) before(ctx context.Context, who string) (p peer.Person, ok bool) {
+	if c.store == nil {
+		return p, false
+	}
+	identity, err := c.identify(ctx, who)
+	if err != nil {
+		return p, false
+	}
+	contact := c.store.Known(identity)
+	if contact == nil {
+		return p, false
+	}
+	return peer.Person{Identity: identity, Name: contact.Name()}, true
+}
+
+// closeStore writes what waits to be written.
+func (c *chat) closeStore() error {
+	if c.store == nil {
+		return nil
+	}
+	return c.store.Close()
+}
+
+// open opens the card, and before that the store, unless the card shows whose it is with its PIN only.
+func (c *chatCommand) open(ctx context.Context, p *program, o *cards.Opener, out screen.Screen, cfg *peer.Config) (err error) {
+	if c.Store != "" {
+		if chain := o.Peek(c.Card); chain != nil {
+			cfg.Store, err = c.keep(ctx, p, out, cfg.Policy, chain)
+		}
+	}
+	if err == nil {
+		cfg.Card, err = o.Open(ctx, c.Card)
+	}
+	if err == nil && c.Store != "" && cfg.Store == nil {
+		cfg.Store, err = c.keep(ctx, p, out, cfg.Policy, cfg.Card.Chain())
+	}
+	return err
+}
+
+// keep opens the store of whoever has a card with that chain.
+func (c *chatCommand) keep(ctx context.Context, p *program, out screen.Screen, policy *cardauth.Policy, chain [][]byte) (*store.Store, error) {
+	me, err := settings.Whose(policy, chain)
+	if err != nil {
+		return nil, &peer.OwnCertificateError{Err: err}
+	}
+	return c.Open(ctx, &p.Terminal, out, store.Owner{Identity: me.Identity, Name: me.Name})
+}
