@@ -46,6 +46,7 @@ type Conversation struct {
 	byeAsked chan struct{} // closed when this user leaves: what is queued goes out, then bye
 	byeOnce  sync.Once
 	byeSent  chan struct{} // closed when bye has been sealed, or cannot be
+	owed     chan struct{} // raised when there is more to acknowledge, where this user may not write
 
 	byeSeen atomic.Bool // they said that they leave
 	in      *incoming
@@ -83,7 +84,7 @@ func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) 
 	c := &Conversation{ID: open.Conversation, Person: s.person(open.Other), MayWrite: open.MayWrite, OtherMay: open.OtherMay, Level: open.Level,
 		session: s, lane: lane, role: open.Role, suites: s.cfg.Suites,
 		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(), in: newIncoming(),
-		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}),
+		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}), owed: make(chan struct{}, 1),
 		receipts: map[Stage]uint64{}, ended: make(chan struct{})}
 	c.rekeying = &handshakeLane{conversation: c, more: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(s.link.Context())
@@ -138,6 +139,7 @@ func (c *Conversation) drive() {
 		c.running.Go(c.recheck)
 		if !c.MayWrite {
 			c.failWaiting()
+			c.running.Go(c.acknowledgeAlone)
 		}
 		err = c.send()
 	}
@@ -165,7 +167,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 		var parameters []byte
 		ch, other, parameters, err = link.Initiate(ctx, inHop{c}, link.Initiation{Config: config, Acquaintance: who,
 			Seal: func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
-				own, err := link.SealHandshake(ctx, s.self.sealer, wire.PurposeInitiator, th2)
+				own, err := link.SealHandshake(ctx, s.self.sealer, wire.PurposeInitiator, th2, !c.MayWrite)
 				return own, nil, err
 			}})
 		if err == nil {
@@ -179,7 +181,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 				return wire.AppendConversationParameters(nil, inForce), nil
 			},
 			Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
-				return link.SealHandshake(ctx, s.self.sealer, wire.PurposeResponder, th3)
+				return link.SealHandshake(ctx, s.self.sealer, wire.PurposeResponder, th3, !c.MayWrite)
 			},
 		})
 	}

@@ -200,7 +200,7 @@ func (s *Session) sealers() loginSeal {
 	if s.cfg.Standing != nil {
 		s.delegated(s.cfg.Standing, config)
 		return func(ctx context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
-			own, err := link.SealHandshake(ctx, s.self.sealer, wire.PurposeInitiator, th2)
+			own, err := link.SealHandshake(ctx, s.self.sealer, wire.PurposeInitiator, th2, false)
 			return own, nil, err
 		}
 	}

@@ -264,5 +264,9 @@ func (c *Conversation) stored(p wire.Place) {
 		c.end(wire.CodeOf(err), true)
 		return
 	}
-	c.session.link.Acknowledge(c.inner)
+	if c.MayWrite {
+		c.session.link.Acknowledge(c.inner)
+	} else {
+		raise(c.owed)
+	}
 }

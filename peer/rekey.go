@@ -42,7 +42,8 @@ func (c *Conversation) Rekey() { c.keys.Now() }
 
 // conversationRekeys is what the rekeyings of a conversation need.
 func (c *Conversation) conversationRekeys(who link.Acquaintance, inForce wire.RekeyLimits) link.Rekeys {
-	return link.Rekeys{Acquaintance: who, Other: c.other, Credentials: c.session.self.credentials, Limits: c.session.cfg.Limits, InForce: inForce,
+	return link.Rekeys{Acquaintance: who, Other: c.other, Credentials: c.session.self.credentials,
+		Closed: link.Closed{Own: !c.MayWrite, Other: !c.OtherMay}, Limits: c.session.cfg.Limits, InForce: inForce,
 		Waits: func(w link.RekeyWait) { c.events.put(waitsForKeys(w, c.Person.Name)) },
 		Changed: func() {
 			number := c.Epoch()

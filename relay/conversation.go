@@ -42,7 +42,8 @@ type leg struct {
 
 	mu      sync.Mutex
 	queue   []link.Item      // verified, permitted, waiting for the next flight
-	receipt []wire.SealEntry // the newest acknowledgement, where it waits for the control stream
+	receipt []wire.SealEntry // the newest acknowledgement, where it waits for the control stream, or its time
+	passed  time.Time        // when one was passed on last
 	more    chan struct{}
 }
 
@@ -84,6 +85,9 @@ func (r *Relay) newConversation(asking, asked *session) (c *conversation, number
 	}
 	if !r.cfg.Flow.MayConnect(c.legs[0].author.Level, c.legs[1].author.Level) {
 		return nil, wire.CodeFlowDenied
+	}
+	if (!c.legs[0].open() || !c.legs[1].open()) && !r.mayConnect(asking, asked) {
+		return nil, wire.CodeBusy
 	}
 	if len(asking.legs) >= wire.MaxStreams || len(asked.legs) >= wire.MaxStreams {
 		return nil, wire.CodeBusy
@@ -298,6 +302,9 @@ func (l *leg) pass(f *link.Received) ([]link.Item, error) {
 		p := &f.Pieces[i]
 		switch {
 		case p.Seals != nil:
+			if !l.open() {
+				return nil, wire.Errorf(wire.CodeFlowDenied, "a head beside content in a closed direction")
+			}
 			var seals []wire.SealEntry
 			for j := range p.Seals {
 				news, err := c.observer.Head(l.role, p.Seals[j].Head)
@@ -351,6 +358,11 @@ func (l *leg) handshake(payload []byte) error {
 	if err := c.observer.Handshake(l.role, f); err != nil {
 		return err
 	}
+	if !l.open() {
+		if err := l.handshakeClosed(f.Type); err != nil {
+			return err
+		}
+	}
 	switch f.Type {
 	case wire.FrameHello:
 		if !first {
@@ -390,62 +402,6 @@ func (l *leg) ownCertificate(creds wire.Credentials) error {
 		return wire.Errorf(wire.CodeWrongContext, "a conversation's handshake with another certificate than the session's")
 	}
 	return nil
-}
-
-// acknowledgement passes on a head from the control stream.
-func (l *leg) acknowledgement(e []wire.SealEntry) {
-	c := l.conversation
-	news, err := false, l.verifyHead(&e[0])
-	if err == nil {
-		c.mu.Lock()
-		if news, err = c.observer.Head(l.role, e[0].Head); err == nil && e[0].Head.Mine != nil {
-			err = wire.Errorf(wire.CodeUnexpected, "a head on the control stream that signs envelopes")
-		}
-		c.mu.Unlock()
-	}
-	if err != nil {
-		l.broke(err)
-		return
-	}
-	if !news {
-		return // or this side could fill the other's control stream with what it knows
-	}
-	l.other().confirm(e)
-}
-
-// receiptsAhead is how much may wait in a control stream when an acknowledgement is passed on.
-const receiptsAhead = wire.MaxControlQueue / 4
-
-// confirm passes on to this side a head of the other that only acknowledges. While the control stream is full only the newest waits, which
-// says all that those before it said: so no number of them fills what belongs to this side's session.
-func (l *leg) confirm(e []wire.SealEntry) {
-	to := l.session.link
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	waiting := l.receipt != nil
-	if !waiting && to.Control.Pending() < receiptsAhead {
-		if err := to.Pass(e); err != nil {
-			to.Fail(err)
-		}
-		return
-	}
-	l.receipt = e
-	if !waiting {
-		l.conversation.relay.running.Go(l.confirmLater)
-	}
-}
-
-func (l *leg) confirmLater() {
-	to := l.session.link
-	err := to.Control.WaitBelow(to.Context(), receiptsAhead)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		err = to.Pass(l.receipt)
-	}
-	if l.receipt = nil; err != nil {
-		to.Fail(err)
-	}
 }
 
 // end ends the conversation, once. by is the side that asked for it, nil where neither did; each side is told its number.

@@ -51,6 +51,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 				return nil, err
 			}
 			s.who.Store(&who)
+			s.chain = h.Chain
 			s.suites = wire.SuitesAtLeast(h.Suites, r.cfg.MinSuite)
 			inForce = h.Limits.Smaller(r.cfg.Limits)
 			p := wire.HopParameters{Limits: inForce, Level: who.Level, Relay: r.cfg.Name}
@@ -58,7 +59,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 			return p.Append(nil), nil
 		},
 		Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
-			return link.SealHandshake(ctx, r.sealer, wire.PurposeResponder, th3)
+			return link.SealHandshake(ctx, r.sealer, wire.PurposeResponder, th3, false)
 		},
 		Accept: func(ch *channel.Channel, o *link.Other, send func() error) error {
 			s.other = o

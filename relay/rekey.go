@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"time"
 
 	"sinete/cardauth"
 	"sinete/internal/link"
@@ -24,7 +23,7 @@ func (s *session) rekeys(who link.Acquaintance, o *link.Other, inForce wire.Reke
 // rekeys follows the hello of a conversation's rekeying. The conversation's mutex is held.
 func (l *leg) rekeys() error {
 	c := l.conversation
-	if !c.rekeyed.Take(time.Now(), wire.MaxRekeys, wire.RekeysPerSecond) {
+	if !c.mayRekey() {
 		return wire.Errorf(wire.CodeLimitExceeded, "too many rekeyings of a conversation")
 	}
 	return l.ownCertificate(c.observer.Hello().Credentials)

@@ -63,6 +63,7 @@ type Relay struct {
 
 	mu        sync.Mutex
 	byChannel map[[32]byte]*conversation
+	closed    pairs
 
 	staples atomic.Pointer[[][]byte] // of the relay's own chain
 	changes atomic.Uint64            // of levels
@@ -109,7 +110,7 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	}
 	r := &Relay{cfg: cfg, verifier: seal.NewVerifier(1 << 16), people: newDirectory(cfg.MaxSessions, cfg.DelegationGrace, cfg.Cleared),
 		sealer:    seal.NewSealer(cfg.Card, wire.SignerHash(cfg.Card.Certificate().Raw, nil), seal.Config{}),
-		byChannel: map[[32]byte]*conversation{}}
+		byChannel: map[[32]byte]*conversation{}, closed: pairs{}}
 	refreshing, stop := context.WithCancel(context.Background())
 	defer stop()
 	r.running.Go(func() { r.refreshStaples(refreshing) })

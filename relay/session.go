@@ -21,12 +21,14 @@ type session struct {
 	other  *link.Other
 	id     uint32
 	who    atomic.Pointer[flow.Subject] // changed with mu held
+	chain  [][]byte                     // as shown at login
 	suites []wire.Suite                 // of its offer, those that may be used here
 
 	mu     sync.Mutex
 	legs   map[[16]byte]*leg // by conversation
 	lists  []uint64          // requests that wait for their list; one of them is being answered
 	probes chan [8]byte
+	vouch  []byte        // the seal of its delegation, as first shown in a conversation in which it may not write
 	done   chan struct{} // closed when the session is out of the directory and its conversations are told
 
 	connects link.Bucket // for the control lane's goroutine

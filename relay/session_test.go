@@ -80,6 +80,7 @@ func TestManyReceipts(t *testing.T) {
 		r := &Relay{cfg: Config{Logger: slog.New(slog.DiscardHandler)}, people: newDirectory(1, 0, false)}
 		_, p, s := client(t, r)
 		l := &leg{conversation: &conversation{relay: r}, session: s, role: wire.RoleInitiator}
+		l.conversation.legs = [2]*leg{l, {conversation: l.conversation, role: wire.RoleResponder}}
 		const n = 20_000
 		e := wire.SealEntry{Seal: wire.Seal{Signature: make([]byte, 512), Leaves: 1}, Head: wire.Head{Role: wire.RoleResponder}}
 		for range n {

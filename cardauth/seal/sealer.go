@@ -48,6 +48,7 @@ type Sealer struct {
 type waiter struct {
 	arrival uint64
 	class   string
+	alone   bool // in a batch of its own, with a salt of zero
 	ctx     context.Context
 	prepare func() []Statement
 
@@ -79,7 +80,21 @@ func NewSealer(key Key, signer [32]byte, cfg Config) *Sealer {
 // It returns the cause of ctx as soon as it ends, while the batch goes on for the others; ErrClosed; ErrTooMany; or a *SignError,
 // which everybody in the batch gets.
 func (s *Sealer) Seal(ctx context.Context, class string, prepare func() []Statement) ([]wire.Seal, error) {
-	w := &waiter{class: class, ctx: ctx, prepare: prepare, done: make(chan struct{})}
+	return s.wait(ctx, &waiter{class: class, ctx: ctx, prepare: prepare, done: make(chan struct{})})
+}
+
+// SealAlone is Seal for one statement in a batch of its own, whose salt is zero: where nobody is to say anything by the choice of salts and
+// batch-mates (protocol.md section 8.4).
+func (s *Sealer) SealAlone(ctx context.Context, st Statement) (wire.Seal, error) {
+	seals, err := s.wait(ctx, &waiter{alone: true, ctx: ctx, prepare: func() []Statement { return []Statement{st} }, done: make(chan struct{})})
+	if err != nil {
+		return wire.Seal{}, err
+	}
+	return seals[0], nil
+}
+
+// wait queues a call and waits for its batch.
+func (s *Sealer) wait(ctx context.Context, w *waiter) ([]wire.Seal, error) {
 	s.mu.Lock()
 	if s.ctx.Err() != nil {
 		s.mu.Unlock()
@@ -168,7 +183,7 @@ func (s *Sealer) take() (batch []*waiter) {
 	for _, w := range s.waiting {
 		switch {
 		case w.ctx.Err() != nil:
-		case len(batch) == 0 || w.class == batch[0].class:
+		case len(batch) == 0 || w.class == batch[0].class && !w.alone && !batch[0].alone:
 			batch = append(batch, w)
 		default:
 			others = append(others, w)
@@ -192,7 +207,9 @@ func (s *Sealer) seal(batch []*waiter, n int) error {
 	// One read for the salts of all leaves, and for the padding leaves whole.
 	padded := PaddedLeaves(n)
 	random := make([]byte, 16*n+32*(padded-n))
-	rand.Read(random)
+	if !batch[0].alone {
+		rand.Read(random)
+	}
 	salts, padding := random[:16*n], random[16*n:]
 
 	leaves := make([][32]byte, 0, padded)

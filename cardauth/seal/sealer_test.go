@@ -156,6 +156,44 @@ func TestPreparedWhenTheBatchBegins(t *testing.T) {
 	})
 }
 
+// What is sealed alone shares its signature with nobody, whatever waits beside it, and has no salt.
+func TestSealAlone(t *testing.T) {
+	key := newKey(t, wire.SchemeEd25519)
+	key.delay = time.Second
+	inBubble(t, key, func(t *testing.T, s *seal.Sealer) {
+		busy := start(s, t.Context(), "", statements("busy"))
+		beside := start(s, t.Context(), "", statements("beside"))
+		alone := make(chan wire.Seal, 2)
+		for range 2 {
+			go func() {
+				sealed, err := s.SealAlone(t.Context(), seal.Statement{Purpose: wire.PurposeHead, Bytes: []byte("alone")})
+				if err != nil {
+					t.Error(err)
+				}
+				alone <- sealed
+			}()
+		}
+		after := start(s, t.Context(), "", statements("after"))
+		<-busy
+		if b, a := <-beside, <-after; len(b.seals) != 1 || b.seals[0].Salt == [16]byte{} || len(a.seals) != 1 {
+			t.Errorf("%+v, %+v", b, a)
+		}
+		v := seal.NewVerifier(0)
+		first, second := <-alone, <-alone
+		for _, sealed := range []wire.Seal{first, second} {
+			if sealed.Leaves != 1 || sealed.Salt != [16]byte{} {
+				t.Errorf("%+v is not alone", sealed)
+			}
+			if err := v.Verify(key.signer(), wire.PurposeHead, []byte("alone"), sealed); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := s.Signatures(); n != 4 {
+			t.Errorf("%d signatures for the first, those beside each other, and two alone", n)
+		}
+	})
+}
+
 func TestNothingPreparedCostsNothing(t *testing.T) {
 	key := newKey(t, wire.SchemeEd25519)
 	inBubble(t, key, func(t *testing.T, s *seal.Sealer) {

@@ -80,7 +80,12 @@ func TestLimits(t *testing.T) {
 		"machine description":                    {wire.MaxDescription},
 		"lanes in switched":                      {wire.MaxSwitchedLanes},
 		"rekeyings of a channel":                 {wire.MaxRekeys, wire.RekeysPerSecond},
-		"control stream queued for a session":    {wire.MaxControlQueue},
+		"heads in a closed direction":            {wire.ClosedHeadSeconds},
+
+		"rekeyings of two people between whom a direction is closed":        {wire.MaxClosedRekeys, wire.ClosedRekeySeconds},
+		"connect requests of two people between whom a direction is closed": {wire.MaxClosedConnects, wire.ClosedConnectSeconds},
+
+		"control stream queued for a session": {wire.MaxControlQueue},
 	}
 	numeral := regexp.MustCompile(`\b\d[\d,]*\b`)
 	label := regexp.MustCompile(`[A-Z]\d`) // H3 is a name

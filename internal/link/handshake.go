@@ -16,8 +16,11 @@ import (
 // Handshakes is the class of the batches of handshakes, which no session's level concerns (section 4.4).
 const Handshakes = "handshake"
 
-// SealHandshake seals the one statement of a handshake.
-func SealHandshake(ctx context.Context, s *seal.Sealer, p wire.Purpose, statement []byte) (wire.Seal, error) {
+// SealHandshake seals the one statement of a handshake. alone is for where this side may not write to the other (section 8.4).
+func SealHandshake(ctx context.Context, s *seal.Sealer, p wire.Purpose, statement []byte, alone bool) (wire.Seal, error) {
+	if alone {
+		return s.SealAlone(ctx, seal.Statement{Purpose: p, Bytes: statement})
+	}
 	seals, err := s.Seal(ctx, Handshakes, func() []seal.Statement { return []seal.Statement{{Purpose: p, Bytes: statement}} })
 	if err != nil {
 		return wire.Seal{}, err

@@ -19,10 +19,24 @@ type Rekeys struct {
 	Acquaintance                  // as in the first handshake
 	Other        *Other           // as the first handshake found them
 	Credentials  wire.Credentials // of this side, delegation included
+	Closed       Closed           // of a conversation
 	Limits       wire.RekeyLimits // that this side proposes
 	InForce      wire.RekeyLimits // from the first handshake
 	Waits        func(RekeyWait)  // told what a rekeying waits for; may be nil
 	Changed      func()           // told when this side sends and receives in a new epoch; may be nil
+}
+
+// Closed says which directions of a conversation the flow policy closes (protocol.md section 8.4).
+type Closed struct {
+	Own, Other bool // this side may not write; the other may not
+}
+
+// rekeys is how many rekeyings may come at once, and how many a second after that.
+func (c Closed) rekeys() (atOnce, perSecond float64) {
+	if c.Own || c.Other {
+		return wire.MaxClosedRekeys, 1. / wire.ClosedRekeySeconds
+	}
+	return wire.MaxRekeys, wire.RekeysPerSecond
 }
 
 // RekeyWait says what a rekeying waits for.
@@ -251,7 +265,7 @@ func (k *Rekeyer) Frame(f wire.Frame) error {
 		if k.busy && !k.theirs {
 			return wire.Errorf(wire.CodeUnexpected, "a rekeying while another one runs")
 		}
-		if !k.pace.Take(time.Now(), wire.MaxRekeys, wire.RekeysPerSecond) {
+		if atOnce, perSecond := k.Closed.rekeys(); !k.pace.Take(time.Now(), atOnce, perSecond) {
 			return wire.Errorf(wire.CodeLimitExceeded, "too many rekeyings")
 		}
 		if !k.busy && !k.closed {
@@ -410,12 +424,13 @@ func (k *Rekeyer) wait(c <-chan struct{}) error {
 func (k *Rekeyer) paced() error {
 	for {
 		k.mu.Lock()
-		ok := k.pace.Take(time.Now(), wire.MaxRekeys/2, wire.RekeysPerSecond)
+		atOnce, perSecond := k.Closed.rekeys()
+		ok := k.pace.Take(time.Now(), atOnce/2, perSecond)
 		k.mu.Unlock()
 		if ok {
 			return nil
 		}
-		again := time.NewTimer(time.Second / (4 * wire.RekeysPerSecond))
+		again := time.NewTimer(time.Duration(float64(time.Second) / (4 * perSecond)))
 		select {
 		case <-again.C:
 		case <-k.ctx.Done():
@@ -432,7 +447,7 @@ const cardAgain = time.Second
 func (k *Rekeyer) seal(ctx context.Context, p wire.Purpose, statement []byte) (wire.Seal, error) {
 	for {
 		k.awaits(true, nil)
-		s, err := SealHandshake(ctx, k.sealer, p, statement)
+		s, err := SealHandshake(ctx, k.sealer, p, statement, k.Closed.Own)
 		var absent *cardauth.AbsentError
 		if !errors.As(err, &absent) {
 			k.awaits(false, nil)
@@ -466,6 +481,11 @@ func (k *Rekeyer) awaits(own bool, missing error) (news bool) {
 type Bucket struct {
 	taken float64
 	at    time.Time
+}
+
+// Idle reports whether nothing is left that Take would remember.
+func (b *Bucket) Idle(now time.Time, perSecond float64) bool {
+	return b.taken <= now.Sub(b.at).Seconds()*perSecond
 }
 
 // Take reports whether one more may pass.

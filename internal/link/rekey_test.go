@@ -311,7 +311,7 @@ func (e *evil) rekeys() {
 			return wire.AppendConversationParameters(nil, h.Limits), nil
 		},
 		Seal: func(ctx context.Context, th3 []byte) (wire.Seal, error) {
-			return SealHandshake(ctx, e.sealer, wire.PurposeResponder, th3)
+			return SealHandshake(ctx, e.sealer, wire.PurposeResponder, th3, false)
 		}})
 	must(e.t, err)
 	f, err := e.end.control.ReadFrame()

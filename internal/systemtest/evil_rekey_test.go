@@ -25,7 +25,7 @@ func (t *evilTalk) rekey(w *world, edit func(c *channel.Config), spoil func(f *w
 				return w.policy.VerifyPerson(c.Chain, nil)
 			}},
 		Seal: func(_ context.Context, th2 []byte) (wire.Seal, *wire.SealedDelegation, error) {
-			return sealStatements(t.at.t, t.sealer, seal.Statement{Purpose: wire.PurposeInitiator, Bytes: th2})[0], nil, nil
+			return t.sealsFor(seal.Statement{Purpose: wire.PurposeInitiator, Bytes: th2}), nil, nil
 		}})
 	return err
 }

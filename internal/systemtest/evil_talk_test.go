@@ -93,7 +93,7 @@ func (t *evilTalk) handshake(w *world, role wire.Role, credentials wire.Credenti
 			return w.policy.VerifyPerson(c.Chain, nil)
 		}}
 	sealing := func(p wire.Purpose, statement []byte) wire.Seal {
-		return sealStatements(t.at.t, t.sealer, seal.Statement{Purpose: p, Bytes: statement})[0]
+		return t.sealsFor(seal.Statement{Purpose: p, Bytes: statement})
 	}
 	if role == wire.RoleInitiator {
 		config.Context = wire.ConversationContext{Conversation: t.open.Conversation, Asking: t.own.Identity,
@@ -119,6 +119,19 @@ func (t *evilTalk) handshake(w *world, role wire.Role, credentials wire.Credenti
 	return err
 }
 
+// sealsFor seals for the other person as an honest program does, alone in a closed direction, unless the test says how.
+func (t *evilTalk) sealsFor(st seal.Statement) wire.Seal {
+	switch {
+	case t.at.seals != nil:
+		return t.at.seals(t.sealer, st)
+	case t.open.MayWrite:
+		return sealStatements(t.at.t, t.sealer, st)[0]
+	}
+	s, err := t.sealer.SealAlone(context.Background(), st)
+	must(t.at.t, err)
+	return s
+}
+
 // evilMessages carries the handshake in envelopes of the hop.
 type evilMessages struct {
 	*evilTalk
@@ -141,7 +154,10 @@ func (m evilMessages) Receive(context.Context) (f wire.Frame, err error) {
 	if a.err != nil {
 		return f, a.err
 	}
-	return wire.ParseFrame(a.opened.Payload)
+	if f, err = wire.ParseFrame(a.opened.Payload); err == nil && m.at.listens != nil {
+		m.at.listens(f)
+	}
+	return f, err
 }
 
 // forgery is how a flight differs from an honest one. What is nil stays honest.
@@ -153,13 +169,13 @@ type forgery struct {
 	without func(e *wire.SealEntry, outer bool) (leaves bool) // which heads are left out
 }
 
-// content makes the next text's inner envelope. The label is what the relay lists this side with.
+// content makes the next text's inner envelope. The label is the level that the relay gave this side.
 func (t *evilTalk) content(text string) channel.Sealed {
 	c := wire.Content{Parties: wire.Parties(t.own.Identity, t.own.KeyHash, t.other.Identity, t.other.KeyHash),
 		Time: uint64(time.Now().UnixMilli()), Type: wire.ContentText, Number: t.number, Text: text}
 	rand.Read(c.ID[:])
 	t.number++
-	return t.inner.Seal(nil, wire.Level{}, c.Append(nil))
+	return t.inner.Seal(nil, t.open.Level, c.Append(nil))
 }
 
 // say sends a text in a flight of its own.
@@ -252,7 +268,7 @@ func (t *evilTalk) confirm(forge func(h *wire.Head)) {
 	if forge != nil {
 		forge(&h)
 	}
-	t.at.write(t.at.control, t.at.seal(t.sealer, h)...)
+	t.at.write(t.at.control, wire.SealEntry{Seal: t.sealsFor(seal.Statement{Purpose: wire.PurposeHead, Bytes: h.Append(nil)}), Head: h})
 }
 
 // closed expects that the relay ends the conversation and nothing else.

@@ -33,6 +33,10 @@ type evil struct {
 	// suites are what it offers there.
 	suites     []wire.Suite
 	accomplice cardauth.Card // lends it a valid card of somebody else
+	// seals, if not nil, is how it seals for the other person of a conversation.
+	seals func(by *seal.Sealer, st seal.Statement) wire.Seal
+	// listens, if not nil, is told each message of a conversation's handshake that it reads.
+	listens func(f wire.Frame)
 
 	req     uint64
 	running sync.WaitGroup
@@ -53,6 +57,7 @@ type evilLane struct {
 // arrival is something that an evil end has read. One of opened, head, inner, frame and err is set.
 type arrival struct {
 	stream uint64
+	at     time.Time
 	opened *channel.Opened // an envelope
 	head   *wire.Head      // a head of the hop whose seal has been verified
 	inner  *wire.SealEntry // a head of a conversation
@@ -173,6 +178,7 @@ func (e *evil) lane(s *transport.Stream) *evilLane {
 
 func (e *evil) put(a arrival) {
 	e.mu.Lock()
+	a.at = time.Now()
 	e.read = append(e.read, a)
 	close(e.more)
 	e.more = make(chan struct{})

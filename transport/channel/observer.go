@@ -11,6 +11,7 @@ import (
 type Observer struct {
 	exchange    *exchange // the handshake under way, the first or a rekeying's; nil where there is none
 	machineSeen [2]bool
+	proven      Proven
 
 	id          [32]byte
 	established bool
@@ -34,6 +35,7 @@ type exchange struct {
 	hello                            *wire.Hello
 	answer                           *wire.Answer
 	helloBody, answerBody, proofBody []byte
+	th2, th3                         []byte
 }
 
 // NewObserver begins before hello.
@@ -62,6 +64,17 @@ func (o *Observer) Answer() *wire.Answer {
 	return o.exchange.answer
 }
 
+// Proven is what a proof or an accept shows, for whoever can verify its seal.
+type Proven struct {
+	Purpose   wire.Purpose
+	Statement []byte // TH2 or TH3
+	Seal      wire.Seal
+	WholeMAC  bool // the MAC is as long as the suite's hash
+}
+
+// Proven is of the last proof or accept that Handshake took.
+func (o *Observer) Proven() Proven { return o.proven }
+
 // Handshake takes a frame of the handshake lane that side from sends. Errors: CodeMalformed, CodeUnexpected, CodeLimitExceeded, and in
 // rekeyings CodeWrongContext, CodeIntegrity, CodeUnsealed.
 func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
@@ -89,14 +102,14 @@ func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
 	if f.Type != x.next || from != sender {
 		return wire.Errorf(wire.CodeUnexpected, "%v from the %v in a conversation's handshake", f.Type, from)
 	}
-	accept, err := x.take(f.Type, slices.Clone(f.Body))
+	proven, accept, err := x.take(f.Type, slices.Clone(f.Body))
 	if err == nil && f.Type == wire.FrameHello && o.established {
 		err = o.checkRekey(x.hello)
 	}
 	if err != nil {
 		return err // and nothing has changed
 	}
-	o.exchange = &x
+	o.exchange, o.proven = &x, proven
 	if accept != nil {
 		o.accepted(accept)
 	}
@@ -104,7 +117,7 @@ func (o *Observer) Handshake(from wire.Role, f wire.Frame) error {
 }
 
 // take takes the next message. accept is not nil when it was the last.
-func (x *exchange) take(t wire.FrameType, body []byte) (accept *wire.Accept, err error) {
+func (x *exchange) take(t wire.FrameType, body []byte) (proven Proven, accept *wire.Accept, err error) {
 	switch t {
 	case wire.FrameHello:
 		x.helloBody = body
@@ -122,16 +135,26 @@ func (x *exchange) take(t wire.FrameType, body []byte) (accept *wire.Accept, err
 		if p, err = wire.ParseProof(body); err == nil && p.Delegation != nil {
 			err = wire.Errorf(wire.CodeUnexpected, "a delegation in a conversation's proof")
 		}
+		if err == nil {
+			hash := suites[x.answer.Suite].hash
+			x.th2 = wire.TH2(hash(), x.kind, x.helloBody, x.answerBody)
+			proven = Proven{wire.PurposeInitiator, x.th2, p.Seal, len(p.MAC) == hash().Size()}
+		}
 	case wire.FrameAccept:
 		if accept, err = wire.ParseAccept(body); err == nil {
 			_, err = wire.ParseConversationParameters(accept.Parameters)
 		}
+		if err == nil {
+			hash := suites[x.answer.Suite].hash
+			x.th3 = wire.TH3(hash(), x.kind, x.th2, x.proofBody, accept.Parameters)
+			proven = Proven{wire.PurposeResponder, x.th3, accept.Seal, len(accept.MAC) == hash().Size()}
+		}
 	}
 	if err != nil {
-		return nil, err
+		return proven, nil, err
 	}
 	x.next++ // hello, answer, proof, accept follow each other
-	return accept, nil
+	return proven, accept, nil
 }
 
 // checkRekey wants a rekeying of this conversation and epoch.
@@ -146,10 +169,7 @@ func (o *Observer) checkRekey(h *wire.Hello) error {
 func (o *Observer) accepted(a *wire.Accept) {
 	x := o.exchange
 	o.exchange = nil
-	hash := suites[x.answer.Suite].hash()
-	th2 := wire.TH2(hash, x.kind, x.helloBody, x.answerBody)
-	th3 := wire.TH3(hash, x.kind, th2, x.proofBody, a.Parameters)
-	th := wire.TH(hash, x.kind, th3, a.Seal.Append(nil), a.MAC)
+	th := wire.TH(suites[x.answer.Suite].hash(), x.kind, x.th3, a.Seal.Append(nil), a.MAC)
 	if o.established {
 		o.nextTH = th
 		return
