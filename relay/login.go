@@ -70,6 +70,9 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 		},
 	})
 	if err != nil {
+		if s.link != nil {
+			s.link.Discard()
+		}
 		if place != nil {
 			place.release()
 		}

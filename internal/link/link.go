@@ -71,7 +71,7 @@ type Acknowledger interface {
 	Acknowledging() (h wire.Head, news bool)
 }
 
-// New makes the link of a session whose handshake is done. Run must follow.
+// New makes the link of a session whose handshake is done. Run must follow, or Discard.
 func New(cfg Config, h Handler) *Link {
 	l := &Link{Config: cfg, handler: h, lanes: map[uint64]*Lane{}, send: newSignal(), ack: newSignal()}
 	l.idle = sync.NewCond(&l.mu)
@@ -113,6 +113,13 @@ func (l *Link) Run(ctx context.Context) error {
 	l.rekeyer.Close()
 	l.stopTimers()
 	return err
+}
+
+// Discard takes the place of Run where the session never began, since the other side was not told.
+func (l *Link) Discard() {
+	l.Fail(wire.Errorf(wire.CodeCut, "the session never began"))
+	l.rekeyer.Close()
+	l.stopTimers()
 }
 
 // orderly turns the two orderly ends of a session into nil: the other side ended its control stream, or closed with CodeBye.

@@ -331,3 +331,23 @@ func (e *evil) please() wire.Frame {
 	must(e.t, err)
 	return wire.Frame{Type: wire.FrameRekeyPlease, Body: body}
 }
+
+// A session that never began leaves nothing behind that still wants new keys for it.
+func TestDiscard(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := ends(t)
+		limits := wire.RekeyLimits{Messages: 1, Seconds: 1}
+		s := &side{end: server}
+		s.link = New(Config{Conn: server.conn, Control: server.control, Channel: server.channel, Role: server.role, Other: client.key.signer(),
+			Sealer: server.sealer, Verifier: seal.NewVerifier(16), Rekeys: rekeys(client, limits, nil)}, s)
+		s.link.Discard()
+		if s.link.rekeyer.timer.Stop() {
+			t.Error("the rekeyer's timer runs")
+		}
+		time.Sleep(time.Minute) // virtual
+		server.conn.Close(wire.CodeBye)
+		if f, err := client.control.ReadFrame(); err == nil {
+			t.Errorf("the other side is sent a %v frame", f.Type)
+		}
+	})
+}
