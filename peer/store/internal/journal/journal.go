@@ -106,18 +106,19 @@ func begin(file File, size int64, x box, from Mark) (*scanner, error) {
 	if from == (Mark{}) {
 		return s, nil
 	}
+	first := newScanner(file, size, x)
+	first.w.piece = 4 << 10
 	errWhole := errors.New("a whole record")
-	s.w.piece = 4 << 10 // Most often it is the first.
-	err := s.scan(func(Position, []byte) error { return errWhole })
+	err := first.scan(func(Position, []byte) error { return errWhole })
 	switch {
-	case err == errWhole && s.generation != from.Generation:
-		return nil, &MarkError{}
 	case err != nil && err != errWhole:
 		return nil, err
+	case err == errWhole && first.generation != from.Generation:
+		return nil, &MarkError{}
 	case from.Offset > size:
 		return nil, &MarkError{Shorter: true}
 	}
-	s.generation, s.at, s.damage, s.w.piece = from.Generation, from.Position, nil, windowSize
+	s.generation, s.at = from.Generation, from.Position
 	return s, nil
 }
 

@@ -23,7 +23,7 @@ var (
 const overhead = 28 + 24 + 16
 
 // open opens the journal on a disk from the mark on and returns what it visits.
-func open(t *testing.T, d journal.Disk, from journal.Mark) (*journal.Journal, [][]byte, []journal.Damage) {
+func open(t testing.TB, d journal.Disk, from journal.Mark) (*journal.Journal, [][]byte, []journal.Damage) {
 	t.Helper()
 	var got [][]byte
 	j, damage, err := journal.Open(d, testKey, testID, from, func(_ journal.Position, r []byte) error {
@@ -36,7 +36,7 @@ func open(t *testing.T, d journal.Disk, from journal.Mark) (*journal.Journal, []
 	return j, got, damage
 }
 
-func closed(t *testing.T, j *journal.Journal) {
+func closed(t testing.TB, j *journal.Journal) {
 	t.Helper()
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func reopen(t *testing.T, b []byte) (*journaltest.Disk, [][]byte, []journal.Dama
 }
 
 // made is a journal of these records: its bytes, where each record begins, and its generation.
-func made(t *testing.T, records [][]byte) ([]byte, []journal.Mark) {
+func made(t testing.TB, records [][]byte) ([]byte, []journal.Mark) {
 	t.Helper()
 	d := &journaltest.Disk{}
 	j, _, _ := open(t, d, journal.Mark{})
@@ -248,6 +248,10 @@ func TestTampering(t *testing.T) {
 		{"zeros at the end", join(whole, make([]byte, 5000)), "01234", []journal.Damage{{journal.Torn, at(5, 5), 5000, 0}}},
 		{"rubbish at the end", join(whole, bytes.Repeat([]byte("x"), 5000)), "01234", []journal.Damage{{journal.Damaged, at(5, 5), 5000, 1}}},
 		{"nothing but rubbish", bytes.Repeat([]byte("x"), 1<<20), "", []journal.Damage{{journal.Damaged, at(0, 0), 1 << 20, 1}}},
+		{"the last two damaged", damaged(whole, 3*size+60, 4*size+60), "012", []journal.Damage{{journal.Damaged, at(3, 3), 2 * size, 2}}},
+		{"damaged, and torn after it", damaged(whole[:4*size+40], 3*size+60), "012",
+			[]journal.Damage{{journal.Damaged, at(3, 3), size + 40, 1}}},
+		{"a false header", join(whole[:3*size], whole[2*size:][:28], whole[3*size:]), "01234", []journal.Damage{{journal.Damaged, at(3, 3), 28, 0}}},
 		{"a beginning", whole[:20], "", []journal.Damage{{journal.Torn, at(0, 0), 20, 0}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -264,6 +268,15 @@ func TestTampering(t *testing.T) {
 			}
 		})
 	}
+}
+
+// damaged returns b with these bytes altered.
+func damaged(b []byte, at ...int) []byte {
+	b = bytes.Clone(b)
+	for _, i := range at {
+		b[i]++
+	}
+	return b
 }
 
 func TestOtherKeyOrStore(t *testing.T) {

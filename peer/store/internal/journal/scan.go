@@ -24,55 +24,63 @@ type scanner struct {
 	box        box
 	generation Generation // zero: that of the first record that is whole
 	at         Position
-	plain      []byte
+	plain      []byte // never nil
 	damage     []Damage
+	seen       uint64 // the highest number in the header of a damaged record
 }
 
 func newScanner(file File, size int64, x box) *scanner {
-	return &scanner{w: window{r: file, size: size, piece: windowSize}, box: x}
+	return &scanner{w: window{r: file, size: size, piece: windowSize}, box: x, plain: []byte{}}
 }
 
 // scan visits every record from s.at on. What is passed to visit is overwritten after it returns. Its error ends the scan. s.at is then where
 // the next record belongs: the end of what is not torn.
 func (s *scanner) scan(visit func(Position, []byte) error) error {
 	for s.at.Offset < s.w.size {
-		h, whole, err := s.header(s.at.Offset)
+		h, record, err := s.record()
 		if err != nil {
 			return err
 		}
-		if !whole {
-			if end, err := s.skip(); err != nil || end {
+		if record == nil {
+			if torn, err := s.skip(); err != nil || torn {
 				return err
 			}
 			continue
 		}
-		raw, err := s.w.at(s.at.Offset, int(h.size()))
-		if err != nil {
-			return err
-		}
-		record, err := s.box.open(s.plain[:0], raw)
-		if err != nil {
-			s.lost(Damaged, h.size(), 1)
-			continue
-		}
-		s.plain = record
 		if s.generation == (Generation{}) {
 			s.generation = h.generation
 		}
 		if h.generation != s.generation || h.number < s.at.Number {
-			s.lost(Misplaced, h.size(), 0)
+			s.lost(Misplaced, h.size())
 			continue
 		}
 		s.gap(h.number)
 		if err := visit(s.at, record); err != nil {
 			return err
 		}
-		s.at = s.after(h.size())
+		s.at = Position{s.at.Offset + h.size(), s.at.Number + 1}
 	}
+	s.end()
 	return nil
 }
 
-func (s *scanner) after(size int64) Position { return Position{s.at.Offset + size, s.at.Number + 1} }
+// record returns the record that begins at s.at, of whichever place and generation; nil if none does.
+func (s *scanner) record() (header, []byte, error) {
+	h, whole, err := s.header(s.at.Offset)
+	if err != nil || !whole {
+		return h, nil, err
+	}
+	raw, err := s.w.at(s.at.Offset, int(h.size()))
+	if err != nil {
+		return h, nil, err
+	}
+	record, err := s.box.open(s.plain[:0], raw)
+	if err != nil {
+		return h, nil, nil
+	}
+	s.plain = record
+	return h, record, nil
+}
 
 // header reads the header at offset and says whether the record is whole.
 func (s *scanner) header(offset int64) (h header, whole bool, err error) {
@@ -85,15 +93,13 @@ func (s *scanner) header(offset int64) (h header, whole bool, err error) {
 }
 
 // lost names the bytes at s.at, which are no record of this place, and goes on after them. What follows on other such bytes is one damage with them.
-func (s *scanner) lost(kind Kind, size int64, records uint64) {
+func (s *scanner) lost(kind Kind, size int64) {
 	if last := s.adjacent(); last != nil && last.Kind == kind {
 		last.Bytes += size
-		last.Records += records
 	} else {
-		s.damage = append(s.damage, Damage{kind, s.at, size, records})
+		s.damage = append(s.damage, Damage{kind, s.at, size, 0})
 	}
 	s.at.Offset += size
-	s.at.Number += records
 }
 
 // adjacent is the damage that ends here.
@@ -115,34 +121,46 @@ func (s *scanner) gap(number uint64) {
 		return
 	}
 	if last := s.adjacent(); last != nil && last.Kind == Damaged {
-		last.Records += missing
+		last.Records = missing
 	} else {
 		s.damage = append(s.damage, Damage{Missing, s.at, 0, missing})
 	}
 	s.at.Number = number
 }
 
-// skip gets over bytes that begin no whole record, and reports whether nothing comes after them.
-func (s *scanner) skip() (end bool, err error) {
+// skip gets over bytes that begin no record, or reports that they are a torn end. It trusts nothing in a header whose record was altered: neither its length,
+// which may pass over the next record, nor its number.
+func (s *scanner) skip() (torn bool, err error) {
 	next, err := s.search(s.at.Offset + 1)
 	if err != nil {
 		return false, err
 	}
-	if next < s.w.size {
-		// How many records these bytes were shows in the number of the next.
-		s.lost(Damaged, next-s.at.Offset, 0)
-		return false, nil
-	}
-	torn, err := s.torn()
+	h, whole, err := s.header(s.at.Offset)
 	if err != nil {
 		return false, err
 	}
-	if torn {
-		s.damage = append(s.damage, Damage{Torn, s.at, s.w.size - s.at.Offset, 0})
-		return true, nil
+	if next == s.w.size && !whole {
+		if torn, err := s.torn(); err != nil || torn {
+			s.end()
+			s.damage = append(s.damage, Damage{Torn, s.at, s.w.size - s.at.Offset, 0})
+			return true, err
+		}
 	}
-	s.lost(Damaged, s.w.size-s.at.Offset, 1)
-	return true, nil
+	if whole && (h.generation == s.generation || s.generation == Generation{}) {
+		s.seen = max(s.seen, h.number)
+	}
+	s.lost(Damaged, next-s.at.Offset)
+	return false, nil
+}
+
+// end accounts for records that were damaged at the end, where no number of a next one says how many they were: as many as their headers do and
+// have room in these bytes, at least one. The next record that is appended gets its number after them.
+func (s *scanner) end() {
+	if last := s.adjacent(); last != nil && last.Kind == Damaged {
+		seen := max(s.seen, s.at.Number) - s.at.Number + 1
+		last.Records = min(seen, max(1, uint64(last.Bytes/overhead)))
+		s.at.Number += last.Records
+	}
 }
 
 // search finds the first header of a whole record from offset on, else the end of the file.
