@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -34,6 +35,7 @@ type Machine struct {
 
 // Append appends the content.
 func (c *Content) Append(b []byte) []byte {
+	b = slices.Grow(b, 32+16+8+1+8+len(c.Text)) // all of a text at once
 	b = append(b, c.Parties[:]...)
 	b = append(b, c.ID[:]...)
 	b = binary.BigEndian.AppendUint64(b, c.Time)

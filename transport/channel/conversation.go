@@ -3,6 +3,7 @@ package channel
 import (
 	"crypto/hmac"
 	"crypto/subtle"
+	"slices"
 	"sync/atomic"
 
 	"sinete/wire"
@@ -11,20 +12,22 @@ import (
 // ratchet gives each envelope of a conversation's lane its own keys (protocol.md section 5.3).
 type ratchet struct {
 	state  [32]byte
+	key    [32]byte // of the envelope being made or opened: next sets it, aead erases it
 	erased bool
 }
 
-func (r *ratchet) next() (key, opening [32]byte) {
+// next returns the opening key of the next envelope; its key is in r.
+func (r *ratchet) next() (opening [32]byte) {
 	if r.erased {
 		panic("channel: a lane is used after Erase") // keys made of zeros would be everybody's
 	}
 	// HKDF-Expand block by block, without what crypto/hkdf allocates for each envelope.
 	next := wire.HMAC(&r.state, ratchetInfo, []byte{1})
-	key = wire.HMAC(&r.state, next[:], ratchetInfo, []byte{2})
-	opening = wire.HMAC(&r.state, key[:], ratchetInfo, []byte{3})
+	r.key = wire.HMAC(&r.state, next[:], ratchetInfo, []byte{2})
+	opening = wire.HMAC(&r.state, r.key[:], ratchetInfo, []byte{3})
 	r.state = next
 	clear(next[:])
-	return key, opening
+	return opening
 }
 
 var ratchetInfo = []byte("sinete/1 ratchet")
@@ -98,16 +101,17 @@ type Sealed struct {
 
 // Seal appends the body of an inner envelope with that content.
 func (l *ConversationLane) Seal(b []byte, label wire.Level, content []byte) Sealed {
-	key, opening := l.out.ratchet.next()
+	opening := l.out.ratchet.next()
 	h := wire.Header{Epoch: l.out.epoch, Seq: l.out.seq, Type: wire.EnvelopeContent, Label: label}
 	uncommitted := h.AppendUncommitted(l.out.place())[placeLen:]
 	h.Commitment = wire.Commitment(opening, l.channel, l.ID, l.role.Sends(), uncommitted, content)
 	aad := append(l.out.place(), uncommitted...)
 	aad = append(aad, h.Commitment[:]...)
 	header := aad[placeLen:]
+	b = slices.Grow(b, len(header)+len(content)+wire.MinCiphertext)
 	start := len(b)
 	b = append(b, header...)
-	b = l.aead(&key).Seal(b, l.out.half.next(), content, aad)
+	b = l.aead(&l.out.key).Seal(b, l.out.half.next(), content, aad)
 	s := Sealed{Body: b[start:], Header: len(header), Digest: wire.InnerDigest(header, b[start+len(header):]), Opening: opening}
 	l.Sent.add(s.Digest, len(s.Body))
 	l.envelopes.Add(1)
@@ -120,9 +124,9 @@ func (l *ConversationLane) Open(dst []byte, e *wire.Envelope, digest [32]byte) (
 	if err := l.in.expect(e); err != nil {
 		return nil, opening, err
 	}
-	key, opening := l.in.ratchet.next()
+	opening = l.in.ratchet.next()
 	aad := append(l.in.place(), e.RawHeader...)
-	whole, err := l.aead(&key).Open(dst, l.in.half.next(), e.Ciphertext, aad)
+	whole, err := l.aead(&l.in.key).Open(dst, l.in.half.next(), e.Ciphertext, aad)
 	if err != nil {
 		return nil, opening, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not decrypt", e.Header.Seq)
 	}

@@ -127,10 +127,11 @@ func (n *notes) says(from, to *ConversationLane) {
 	for _, l := range []*ratchet{&from.out.ratchet, &to.in.ratchet} {
 		n.of("used ratchet", false, l.state[:])
 		ahead := *l
-		key, opening := ahead.next()
-		n.made("message key", false, key[:from.p.keyLen])
+		opening := ahead.next()
+		n.made("message key", false, ahead.key[:from.p.keyLen])
 		n.made("opening key", false, opening[:])
 		clear(ahead.state[:])
+		clear(ahead.key[:])
 	}
 	m := say(from, "a message")
 	if err := open(to, m); err != nil {
