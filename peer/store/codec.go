@@ -59,6 +59,14 @@ func (r *reader) u64() (v uint64) {
 	return v
 }
 
+func (r *reader) flag() bool {
+	v := r.u8()
+	if v > 1 {
+		r.fail("a flag that is neither 0 nor 1")
+	}
+	return v == 1
+}
+
 func (r *reader) time() time.Time {
 	v := r.u64()
 	if v > math.MaxInt64 {
@@ -69,6 +77,13 @@ func (r *reader) time() time.Time {
 }
 
 func (r *reader) hash() (v [32]byte) {
+	if !r.s.CopyBytes(v[:]) {
+		r.fail("too short")
+	}
+	return v
+}
+
+func (r *reader) id() (v [16]byte) {
 	if !r.s.CopyBytes(v[:]) {
 		r.fail("too short")
 	}
@@ -105,6 +120,13 @@ func appendU64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64
 func appendU32(b []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(b, v) }
 
 func appendTime(b []byte, t time.Time) []byte { return appendU64(b, uint64(max(0, t.UnixMilli()))) }
+
+func appendFlag(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
 
 func appendText8(b []byte, s string) []byte { return append(append(b, byte(len(s))), s...) }
 

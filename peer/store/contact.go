@@ -83,6 +83,15 @@ func (c *Contact) SpeaksFrom(m Machine) (before *Machine) {
 	return before
 }
 
+// snapshot is all that is known of the contact beside messages.
+func (c *Contact) snapshot() *stateRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &stateRecord{Contact: c.number, Identity: c.Identity, Name: c.name, Open: c.open, Asked: c.asked, Machine: c.machine,
+		Next: c.out.next, Sent: c.out.sent, Relayed: c.out.relayed, Delivered: c.out.delivered, Came: c.in.came, Shown: c.in.shown,
+		Failed: c.out.failed, IDs: c.in.ids}
+}
+
 // WasOpen reports whether there is a conversation with the contact, or was one when the program ended and neither side had left it.
 func (c *Contact) WasOpen() bool {
 	c.mu.Lock()

@@ -12,6 +12,7 @@ import (
 // disk is what a store outlives the program by.
 type disk struct {
 	journal *journal.Journal
+	owner   Owner
 	damage  []*Damage // that was found when it was opened
 	unlock  func() error
 	logger  *slog.Logger

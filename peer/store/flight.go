@@ -35,13 +35,16 @@ const (
 	IsOther   Is = 0 // no text, or one that had come before
 	IsNewText Is = 1
 	IsOwnText Is = 2 // of the owner: the queued record of the same number has it
+	IsGone    Is = 3 // it was a text, and was deleted
+	// IsPastText is a text that came into another store, and was taken over.
+	IsPastText Is = 4
 )
 
 // Digest is that of the envelope (protocol.md section 5.5).
 func (e *Envelope) Digest() [32]byte { return wire.InnerDigestOf(e.Header, e.Ciphertext) }
 
 // Layout: [32] channel, u64 epoch, u64 first, [32] before, u32 count and for each envelope: opaque16 header, [32] H(ciphertext), [32] opening key,
-// u8 what it is, u64 number or opaque16 content; then the seal frame of the one head.
+// u8 what it is, u64 number or opaque16 content or nothing; then the seal frame of the one head.
 func (f *Flight) append(b []byte) []byte {
 	b = appendU64(appendU64(append(b, f.Channel[:]...), f.Epoch), f.First)
 	b = append(b, f.Before[:]...)
@@ -51,10 +54,11 @@ func (f *Flight) append(b []byte) []byte {
 		b = appendOpaque16(b, e.Header)
 		b = append(append(b, e.Ciphertext[:]...), e.Opening[:]...)
 		b = append(b, byte(e.Is))
-		if e.Is == IsOwnText {
-			b = appendU64(b, e.Number)
-		} else {
+		switch e.Is {
+		case IsOther, IsNewText, IsPastText:
 			b = appendOpaque16(b, e.Content)
+		case IsOwnText:
+			b = appendU64(b, e.Number)
 		}
 	}
 	return wire.SealFrame{f.Seal}.Append(b)
@@ -72,10 +76,11 @@ func (f *Flight) parse(r *reader) {
 		}
 		e := Envelope{Header: r.opaque16(), Ciphertext: r.hash(), Opening: r.hash(), Is: Is(r.u8())}
 		switch e.Is {
-		case IsOther, IsNewText:
+		case IsOther, IsNewText, IsPastText:
 			e.Content = r.opaque16()
 		case IsOwnText:
 			e.Number = r.u64()
+		case IsGone:
 		default:
 			r.fail("an envelope of no known content")
 		}

@@ -55,17 +55,17 @@ func (s *Store) History(q Query) iter.Seq2[Entry, error] {
 		if s.disk == nil {
 			return
 		}
-		q.Search = strings.ToLower(q.Search)
+		q := q.lower()
 		_, err := s.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
-			if k := kind(b[0]); k != kindQueued && k != kindReceived {
+			if k := kind(b[0]); k != kindQueued && k != kindReceived && k != kindPast {
 				return nil
 			}
 			r, err := parseRecord(b)
 			if err != nil {
 				return nil
 			}
-			for _, e := range s.entries(r) {
-				if q.matches(&e) && !yield(e, nil) {
+			for _, e := range s.entries(r, &q) {
+				if !yield(e, nil) {
 					return errEnough
 				}
 			}
@@ -79,27 +79,46 @@ func (s *Store) History(q Query) iter.Seq2[Entry, error] {
 
 var errEnough = errors.New("enough")
 
-func (q *Query) matches(e *Entry) bool {
-	return (q.With == "" || q.With == e.With) && (q.Since.IsZero() || !e.At.Before(q.Since)) && (q.Until.IsZero() || e.At.Before(q.Until)) &&
-		(q.Search == "" || strings.Contains(strings.ToLower(e.Text.Text), q.Search))
+// lower is the query in the form that matches wants.
+func (q Query) lower() Query {
+	q.Search = strings.ToLower(q.Search)
+	return q
 }
 
-// entries are the messages in a record.
-func (s *Store) entries(r record) (entries []Entry) {
+func (q *Query) matches(c *Contact, at time.Time, t *Text) bool {
+	return (q.With == "" || q.With == c.Identity) && (q.Since.IsZero() || !at.Before(q.Since)) && (q.Until.IsZero() || at.Before(q.Until)) &&
+		(q.Search == "" || strings.Contains(strings.ToLower(t.Text), q.Search))
+}
+
+// entries are the messages in a record that a query means.
+func (s *Store) entries(r record, q *Query) (entries []Entry) {
 	switch r := r.(type) {
 	case *queuedRecord:
 		c := s.byNumber(r.Contact)
-		state, reason := c.state(r.Text.Number)
-		entries = append(entries, Entry{c.Identity, c.Name(), r.Text, r.Text.Time, state, reason})
+		if q.matches(c, r.Text.Time, &r.Text) {
+			state, reason := c.state(r.Text.Number)
+			entries = append(entries, Entry{c.Identity, c.Name(), r.Text, r.Text.Time, state, reason})
+		}
+	case *pastRecord:
+		if c := s.byNumber(r.Contact); q.matches(c, r.Text.Time, &r.Text) {
+			entries = append(entries, Entry{c.Identity, c.Name(), r.Text, r.Text.Time, r.state(), r.Reason})
+		}
 	case *receivedRecord:
 		c := s.byNumber(r.Contact)
 		for i := range r.Flight.Envelopes {
-			if e := &r.Flight.Envelopes[i]; e.Is == IsNewText && e.read() == nil && e.Text != nil {
+			if e := &r.Flight.Envelopes[i]; (e.Is == IsNewText || e.Is == IsPastText) && e.read() == nil && e.Text != nil && q.matches(c, r.At, e.Text) {
 				entries = append(entries, Entry{c.Identity, c.Name(), *e.Text, r.At, Received, 0})
 			}
 		}
 	}
 	return entries
+}
+
+func (c *pastRecord) state() State {
+	if c.Delivered {
+		return Delivered
+	}
+	return Failed
 }
 
 func (s *Store) byNumber(number uint32) *Contact {

@@ -76,6 +76,12 @@ func (c *Contact) Untaken(to uint64) bool {
 
 func (in *inbox) untaken(to uint64) bool { return len(in.unshown) > 0 && in.unshown[0].place < to }
 
+func (c *Contact) hasShown(place uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return place < c.in.shown
+}
+
 // Show takes the next text among the first to that nobody has taken yet; ok is false where there is none.
 func (c *Contact) Show(to uint64) (t Text, ok bool) {
 	c.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"sinete/peer/store/internal/journal"
 	"sinete/peer/store/internal/vault"
@@ -41,6 +42,7 @@ type Options struct {
 	Logger *slog.Logger
 	// Protection is what keeps the key of a new store, and with its Passphrase what opens an old one. Where Kind is empty none is made.
 	Protection Protection
+	Keep       time.Duration // messages are deleted when they are older than this; 0: never
 }
 
 // Look tells what keeps the key of somebody's store. fs.ErrNotExist: there is none.
@@ -83,7 +85,10 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	s.disk.unlock = lock.Unlock
+	s.disk.unlock, s.disk.owner = lock.Unlock, o.Owner
+	if o.Keep > 0 {
+		go s.retain(o.Keep)
+	}
 	return s, nil
 }
 
@@ -118,5 +123,9 @@ func Protect(dir, identity string, passphrase []byte, p Protection) error {
 
 // OpenOn opens a store on a disk of a test's.
 func OpenOn(disk journal.Disk, key [32]byte) (*Store, error) {
-	return open(disk, key, [16]byte{1}, nil)
+	s, err := open(disk, key, [16]byte{1}, nil)
+	if err == nil {
+		s.disk.owner = Owner{Identity: "owner", Name: "Owner"}
+	}
+	return s, err
 }

@@ -26,6 +26,7 @@ const (
 	kindFailed   kind = 10
 	kindOpen     kind = 11
 	kindState    kind = 12
+	kindPast     kind = 13
 )
 
 // record is one of the structs below, as a pointer. Records are u8 kind, u32 contact (but for blobs), and their own fields, in the primitive
@@ -33,6 +34,7 @@ const (
 type record interface {
 	append(b []byte) []byte
 	parse(r *reader)
+	contact() *uint32 // its number; of a blob nil
 }
 
 // contactRecord names a contact: from here on records say its number.
@@ -95,6 +97,14 @@ type receivedRecord struct {
 	Flight  Flight
 }
 
+// pastRecord is a text of the owner's that was sent from another store, or failed there.
+type pastRecord struct {
+	Contact   uint32
+	Text      Text // without a label
+	Delivered bool
+	Reason    wire.Code // where it was not
+}
+
 // marksRecord tells how far things have come: everything before each number has.
 type marksRecord struct {
 	Contact                   uint32
@@ -107,6 +117,18 @@ type failedRecord struct {
 	Contact     uint32
 	First, Last uint64
 	Reason      wire.Code
+}
+
+// stateRecord is all that is known of a contact beside messages: the records before it that say so are worth nothing more.
+type stateRecord struct {
+	Contact                        uint32
+	Identity, Name                 string
+	Open, Asked                    bool
+	Machine                        *Machine
+	Next, Sent, Relayed, Delivered uint64 // of the owner's texts
+	Came, Shown                    uint64 // of the contact's
+	Failed                         []failedRecord
+	IDs                            [][16]byte
 }
 
 // openRecord tells that there is a conversation with the contact, or that one side has left it.
@@ -186,15 +208,31 @@ func (c *epochRecord) parse(r *reader) {
 }
 
 func (c *queuedRecord) append(b []byte) []byte {
-	b = appendU64(appendContact(b, kindQueued, c.Contact), c.Text.Number)
-	b = appendTime(append(b, c.Text.ID[:]...), c.Text.Time)
-	return append(b, c.Text.Text...)
+	return c.Text.append(appendContact(b, kindQueued, c.Contact))
 }
 
 func (c *queuedRecord) parse(r *reader) {
-	c.Contact, c.Text.Number = r.u32(), r.u64()
-	copy(c.Text.ID[:], r.take(16))
-	c.Text.Time, c.Text.Text = r.time(), string(r.rest())
+	c.Contact = r.u32()
+	c.Text.parse(r)
+}
+
+func (t *Text) append(b []byte) []byte {
+	b = append(appendU64(b, t.Number), t.ID[:]...)
+	return append(appendTime(b, t.Time), t.Text...)
+}
+
+func (t *Text) parse(r *reader) {
+	t.Number, t.ID, t.Time, t.Text = r.u64(), r.id(), r.time(), string(r.rest())
+}
+
+func (c *pastRecord) append(b []byte) []byte {
+	b = appendFlag(appendContact(b, kindPast, c.Contact), c.Delivered)
+	return c.Text.append(binary.BigEndian.AppendUint16(b, uint16(c.Reason)))
+}
+
+func (c *pastRecord) parse(r *reader) {
+	c.Contact, c.Delivered, c.Reason = r.u32(), r.flag(), wire.Code(r.u16())
+	c.Text.parse(r)
 }
 
 func (c *sentRecord) append(b []byte) []byte {
@@ -241,21 +279,63 @@ func (c *failedRecord) parse(r *reader) {
 }
 
 func (c *openRecord) append(b []byte) []byte {
-	b = appendContact(b, kindOpen, c.Contact)
-	if c.Open {
-		return append(b, 1)
-	}
-	return append(b, 0)
+	return appendFlag(appendContact(b, kindOpen, c.Contact), c.Open)
 }
 
-func (c *openRecord) parse(r *reader) {
-	c.Contact = r.u32()
-	v := r.u8()
-	c.Open = v == 1
-	if v > 1 {
-		r.fail("a flag that is neither 0 nor 1")
+func (c *openRecord) parse(r *reader) { c.Contact, c.Open = r.u32(), r.flag() }
+
+func (c *stateRecord) append(b []byte) []byte {
+	b = appendText8(appendText8(appendContact(b, kindState, c.Contact), c.Identity), c.Name)
+	b = appendFlag(appendFlag(appendFlag(b, c.Open), c.Asked), c.Machine != nil)
+	if c.Machine != nil {
+		b = appendOpaque16(append(b, c.Machine.Hash[:]...), []byte(c.Machine.Description))
+	}
+	for _, n := range []uint64{c.Next, c.Sent, c.Relayed, c.Delivered, c.Came, c.Shown} {
+		b = appendU64(b, n)
+	}
+	b = appendU32(b, uint32(len(c.Failed)))
+	for _, f := range c.Failed {
+		b = binary.BigEndian.AppendUint16(appendU64(appendU64(b, f.First), f.Last), uint16(f.Reason))
+	}
+	for _, id := range c.IDs {
+		b = append(b, id[:]...)
+	}
+	return b
+}
+
+func (c *stateRecord) parse(r *reader) {
+	c.Contact, c.Identity, c.Name = r.u32(), string(r.opaque8()), string(r.opaque8())
+	c.Open, c.Asked = r.flag(), r.flag()
+	if r.flag() {
+		c.Machine = &Machine{r.hash(), string(r.opaque16())}
+	}
+	for _, n := range []*uint64{&c.Next, &c.Sent, &c.Relayed, &c.Delivered, &c.Came, &c.Shown} {
+		*n = r.u64()
+	}
+	for range r.u32() {
+		if r.err != nil {
+			return
+		}
+		c.Failed = append(c.Failed, failedRecord{c.Contact, r.u64(), r.u64(), wire.Code(r.u16())})
+	}
+	for len(r.s) > 0 {
+		c.IDs = append(c.IDs, r.id())
 	}
 }
+
+func (c *contactRecord) contact() *uint32  { return &c.Contact }
+func (c *blobRecord) contact() *uint32     { return nil }
+func (c *machineRecord) contact() *uint32  { return &c.Contact }
+func (c *channelRecord) contact() *uint32  { return &c.Contact }
+func (c *epochRecord) contact() *uint32    { return &c.Contact }
+func (c *queuedRecord) contact() *uint32   { return &c.Contact }
+func (c *sentRecord) contact() *uint32     { return &c.Contact }
+func (c *receivedRecord) contact() *uint32 { return &c.Contact }
+func (c *marksRecord) contact() *uint32    { return &c.Contact }
+func (c *failedRecord) contact() *uint32   { return &c.Contact }
+func (c *openRecord) contact() *uint32     { return &c.Contact }
+func (c *stateRecord) contact() *uint32    { return &c.Contact }
+func (c *pastRecord) contact() *uint32     { return &c.Contact }
 
 // parseRecord reads a record. Nothing in it aliases b.
 func parseRecord(b []byte) (record, error) {
@@ -284,6 +364,10 @@ func parseRecord(b []byte) (record, error) {
 		c = &failedRecord{}
 	case kindOpen:
 		c = &openRecord{}
+	case kindState:
+		c = &stateRecord{}
+	case kindPast:
+		c = &pastRecord{}
 	default:
 		return nil, &wire.MalformedError{What: "record", Reason: fmt.Sprintf("of kind %d", k)}
 	}

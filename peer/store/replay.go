@@ -60,8 +60,12 @@ func (p *replay) apply(r record) {
 		in := &p.contact(r.Contact).in
 		in.came = max(in.came, r.First)
 		for i := range r.Flight.Envelopes {
-			e := &r.Flight.Envelopes[i]
-			if e.Is == IsNewText && e.read() == nil && e.Text != nil {
+			switch e := &r.Flight.Envelopes[i]; {
+			case e.Is == IsGone:
+				in.came++
+			case e.Is == IsPastText && e.read() == nil && e.Text != nil:
+				in.remember(e.Text.ID)
+			case e.Is == IsNewText && e.read() == nil && e.Text != nil:
 				in.arrive(e.Text)
 			}
 		}
@@ -71,6 +75,24 @@ func (p *replay) apply(r record) {
 		c.out.relayed = max(c.out.relayed, r.Relayed)
 		c.out.delivered = max(c.out.delivered, r.Delivered)
 		c.out.confirm(r.Delivered)
+	case *stateRecord:
+		c := p.contact(r.Contact)
+		c.Identity, c.name, c.open, c.asked, c.machine = r.Identity, r.Name, r.Open, r.Asked, r.Machine
+		if c.Identity != "" {
+			p.store.contacts[c.Identity] = c
+		}
+		c.out.next, c.out.sent = max(c.out.next, r.Next), max(c.out.sent, r.Sent)
+		c.out.relayed, c.out.delivered = max(c.out.relayed, r.Relayed), max(c.out.delivered, r.Delivered)
+		c.out.confirm(r.Delivered)
+		c.out.failed = nil
+		for _, f := range r.Failed {
+			c.out.fail(f)
+		}
+		c.in.came = max(c.in.came, r.Came)
+		c.in.show(r.Shown)
+		for _, id := range r.IDs {
+			c.in.remember(id)
+		}
 	case *failedRecord:
 		p.contact(r.Contact).out.fail(*r)
 	}

@@ -61,6 +61,16 @@ func (s *Store) Known(identity string) *Contact {
 	return s.contacts[identity]
 }
 
+// all are the contacts, also those whose names are lost.
+func (s *Store) all() (all []*Contact) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.numbered {
+		all = append(all, c)
+	}
+	return all
+}
+
 // Contacts are all that there are, by their identities in ascending order.
 func (s *Store) Contacts() (all []*Contact) {
 	s.mu.Lock()

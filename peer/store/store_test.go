@@ -179,3 +179,69 @@ func TestStateOutlives(t *testing.T) {
 		t.Fatal("a conversation that was left is open")
 	}
 }
+
+func history(t *testing.T, s *Store, q Query) (texts []string) {
+	t.Helper()
+	for e, err := range s.History(q) {
+		must(t, err)
+		texts = append(texts, string(e.State)+" "+e.Text.Text)
+	}
+	return texts
+}
+
+// What is deleted is gone for good, what still has to be sent or shown is not, and numbers, ids and marks stay what they were.
+func TestDelete(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	bob, eva := s.Contact("bob", "Bob"), s.Contact("eva", "Eva")
+	talk := begin(bob)
+	_, err := bob.Add("old secret", "old", "unsent secret")
+	must(t, err)
+	talk.Take(2, 1<<20, 0)
+	talk.Sent(2)
+	talk.Delivered(2, &wire.SealEntry{Seal: someSeal().Seal, Head: someSeal().Head})
+	to, err := talk.Receive(from(0, "a secret", "theirs", "secret unshown"))
+	must(t, err)
+	bob.Show(to)
+	bob.Show(to)
+	bob.SpeaksFrom(Machine{[32]byte{1}, "one"})
+	_, err = eva.Add("secret of eva")
+	must(t, err)
+	begin(eva).Delivered(1, &wire.SealEntry{Seal: someSeal().Seal, Head: someSeal().Head})
+
+	n, err := s.Delete(Query{With: "bob", Search: "SECRET"})
+	must(t, err)
+	if n != 2 {
+		t.Fatalf("%d deleted", n)
+	}
+	check := func() {
+		t.Helper()
+		wantTexts(t, history(t, s, Query{}), "delivered old", "queued unsent secret", "received theirs", "received secret unshown", "delivered secret of eva")
+	}
+	check()
+	s = reopened(t, s, dir)
+	check()
+	wantTexts(t, history(t, s, Query{With: "eva"}), "delivered secret of eva")
+	bob = s.Known("bob")
+	talk = begin(bob)
+	wantTexts(t, texts(talk.Take(9, 1<<20, 0)), "unsent secret")
+	to, err = talk.Receive(from(0, "a secret", "theirs", "new"))
+	must(t, err)
+	wantTexts(t, shown(bob, to), "secret unshown", "new")
+	if before := bob.SpeaksFrom(Machine{}); before == nil || before.Description != "one" {
+		t.Fatalf("the machine was %+v", before)
+	}
+	if n, err := bob.Add("next"); err != nil || n != 3 {
+		t.Fatalf("the next number is %d, %v", n, err)
+	}
+	n, err = s.Delete(Query{})
+	must(t, err)
+	if n != 5 { // old, theirs, secret unshown, new, of eva
+		t.Fatalf("%d deleted", n)
+	}
+	s = reopened(t, s, dir)
+	wantTexts(t, history(t, s, Query{}), "queued unsent secret", "queued next")
+	to, err = begin(s.Known("bob")).Receive(from(0, "a secret", "new", "newest"))
+	must(t, err)
+	wantTexts(t, shown(s.Known("bob"), to), "newest")
+}

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"time"
+
+	"sinete/peer/store/internal/journal"
+)
+
+// Delete forgets the messages that a query means, with what proves them, and returns how many there were. What is still to be sent or shown stays.
+// Errors: *FullError, *IOError; then nothing is forgotten.
+func (s *Store) Delete(q Query) (n int, err error) {
+	if s.disk == nil {
+		return 0, nil
+	}
+	d := &deletion{store: s, query: q.lower(), own: map[uint32]map[uint64]bool{}, seen: map[[32]byte]bool{}, live: map[[32]byte]bool{}}
+	if _, err := s.disk.journal.Scan(journal.Mark{}, d.look); err != nil || d.found == 0 {
+		return 0, err
+	}
+	if d.state, err = s.writeState(); err != nil {
+		return 0, err
+	}
+	if _, err := s.disk.journal.Rewrite(d.keep); err != nil {
+		return 0, err
+	}
+	return d.found, nil
+}
+
+// writeState stores what is known of every contact beside messages, and returns where: the records before that say so are worth nothing more.
+func (s *Store) writeState() (journal.Position, error) {
+	var records [][]byte
+	for _, c := range s.all() {
+		records = append(records, c.snapshot().append(nil))
+		records = append(records, c.marks()...)
+	}
+	t := s.disk.journal.Append(records...)
+	if err := t.Wait(); err != nil || len(records) == 0 {
+		return journal.Position{}, err
+	}
+	return t.Positions[0], nil
+}
+
+// retain forgets what is older than keep, now and once a day, until the store closes.
+func (s *Store) retain(keep time.Duration) {
+	for {
+		if n, err := s.Delete(Query{Until: time.Now().Add(-keep)}); err != nil {
+			s.disk.logger.Warn("old messages cannot be deleted", "err", err)
+		} else if n > 0 {
+			s.disk.logger.Info("old messages deleted", "messages", n)
+		}
+		select {
+		case <-time.After(24 * time.Hour):
+		case <-s.disk.closing:
+			return
+		}
+	}
+}
+
+// deletion decides which records go.
+type deletion struct {
+	store *Store
+	query Query
+	found int                        // messages that go
+	own   map[uint32]map[uint64]bool // numbers of those of the owner's, by contact
+	state journal.Position           // of the records of Store.writeState
+
+	seen, live map[[32]byte]bool // channels that have flights; of which one stays
+}
+
+// look finds what goes, and of which channels anything stays.
+func (d *deletion) look(_ journal.Position, b []byte) error {
+	r, err := parseRecord(b)
+	if err != nil {
+		return nil
+	}
+	switch r := r.(type) {
+	case *queuedRecord:
+		c := d.store.byNumber(r.Contact)
+		if state, _ := c.state(r.Text.Number); d.query.matches(c, r.Text.Time, &r.Text) && (state == Delivered || state == Failed) {
+			if d.own[r.Contact] == nil {
+				d.own[r.Contact] = map[uint64]bool{}
+			}
+			d.own[r.Contact][r.Text.Number] = true
+			d.found++
+		}
+	case *pastRecord:
+		if d.goes(r) {
+			d.found++
+		}
+	case *sentRecord:
+		d.trimSent(r)
+		d.note(&r.Flight)
+	case *receivedRecord:
+		d.found += d.trimReceived(r)
+		d.note(&r.Flight)
+	}
+	return nil
+}
+
+func (d *deletion) note(f *Flight) {
+	d.seen[f.Channel] = true
+	d.live[f.Channel] = d.live[f.Channel] || f.worth()
+}
+
+// worth reports whether there is a message in a flight that was not deleted.
+func (f *Flight) worth() bool {
+	for i := range f.Envelopes {
+		if is := f.Envelopes[i].Is; is == IsOwnText || is == IsNewText || is == IsPastText {
+			return true
+		}
+	}
+	return false
+}
+
+// keep is what becomes of a record.
+func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
+	r, err := parseRecord(b)
+	if err != nil {
+		return b, true // of a later version of the program, say
+	}
+	old := at.Number < d.state.Number
+	stays := true
+	switch r := r.(type) {
+	case *queuedRecord:
+		stays = !d.own[r.Contact][r.Text.Number]
+	case *pastRecord:
+		stays = !d.goes(r)
+	case *sentRecord:
+		if d.trimSent(r) > 0 {
+			b, stays = r.append(nil), r.Flight.worth()
+		}
+	case *receivedRecord:
+		if d.trimReceived(r) > 0 {
+			b, stays = r.append(nil), r.Flight.worth()
+		}
+	case *channelRecord:
+		stays = d.stays(r.Channel)
+	case *epochRecord:
+		stays = d.stays(r.Channel)
+	case *marksRecord:
+		stays = !old || r.Receipt != nil && d.stays(r.Receipt.Head.Channel)
+	case *contactRecord, *machineRecord, *openRecord, *failedRecord, *stateRecord:
+		stays = !old
+	}
+	return b, stays
+}
+
+func (d *deletion) goes(r *pastRecord) bool {
+	return d.query.matches(d.store.byNumber(r.Contact), r.Text.Time, &r.Text)
+}
+
+// stays reports whether anything is left of a channel, or it is too new to have had anything.
+func (d *deletion) stays(channel [32]byte) bool { return d.live[channel] || !d.seen[channel] }
+
+func (d *deletion) trimSent(r *sentRecord) (n int) {
+	for i := range r.Flight.Envelopes {
+		if e := &r.Flight.Envelopes[i]; e.Is == IsOwnText && d.own[r.Contact][e.Number] {
+			e.forget()
+			n++
+		}
+	}
+	return n
+}
+
+func (d *deletion) trimReceived(r *receivedRecord) (n int) {
+	c := d.store.byNumber(r.Contact)
+	place := r.First
+	for i := range r.Flight.Envelopes {
+		e := &r.Flight.Envelopes[i]
+		if e.Is != IsNewText && e.Is != IsGone && e.Is != IsPastText {
+			continue
+		}
+		past := e.Is == IsPastText
+		if (past || e.Is == IsNewText && c.hasShown(place)) && e.read() == nil && e.Text != nil && d.query.matches(c, r.At, e.Text) {
+			e.forget()
+			n++
+			if past {
+				e.Is = IsOther
+			}
+		}
+		if !past {
+			place++
+		}
+	}
+	return n
+}
+
+// forget leaves of an envelope what its neighbours are proved by.
+func (e *Envelope) forget() {
+	e.Is, e.Number, e.Content, e.Text, e.Opening = IsGone, 0, nil, nil, [32]byte{}
+}

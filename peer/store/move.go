@@ -1,0 +1,270 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/vault"
+)
+
+// An export is a store of its own, with another key: u32 length of its store.json, store.json, journal.
+const (
+	vaultFile   = "store.json"
+	journalFile = "journal"
+	maxVault    = 1 << 20 // bytes
+)
+
+var errMemory = errors.New("a store in memory neither exports nor imports")
+
+// Export writes everything that is stored, under a passphrase. Errors: *FullError and *IOError, of w's too, and ErrPassphraseNeeded.
+func (s *Store) Export(w io.Writer, passphrase []byte) error {
+	if s.disk == nil {
+		return errMemory
+	}
+	return inFolder(func(dir string) error {
+		v, err := vault.Create(dir, s.disk.owner, Protection{Kind: ByPassphrase, Passphrase: passphrase})
+		if err != nil {
+			return err
+		}
+		key, err := v.Key(passphrase)
+		if err != nil {
+			return err
+		}
+		if _, err := s.writeState(); err != nil { // marks that wait with it
+			return err
+		}
+		if err := copyTo(dir, key, v.ID(), s.disk.journal); err != nil {
+			return err
+		}
+		head, err := os.ReadFile(filepath.Join(dir, vaultFile))
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...)); err != nil {
+			return err
+		}
+		f, err := os.Open(filepath.Join(dir, journalFile))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(w, f)
+		return err
+	})
+}
+
+// copyTo copies the records of a journal into a new one.
+func copyTo(dir string, key [32]byte, id [16]byte, from *journal.Journal) error {
+	to, _, err := journal.Open(journal.Dir(dir), key, id, journal.Mark{}, nil)
+	if err != nil {
+		return err
+	}
+	var last *journal.Ticket
+	_, err = from.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
+		last = to.AppendUnsynced(b)
+		return nil
+	})
+	if last != nil && err == nil {
+		err = last.Wait()
+	}
+	return errors.Join(err, to.Close())
+}
+
+// inFolder runs f with a new folder, which is gone afterwards.
+func inFolder(f func(dir string) error) error {
+	dir, err := os.MkdirTemp("", "sinete-export-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(dir), os.RemoveAll(dir))
+}
+
+// Import takes over what an export of the same owner's holds, and returns how many messages were new. Where this store has nothing with a contact,
+// all is as it was there: numbers go on, what waited waits, what proves the messages is kept. Where it has, messages that it does not know by their id
+// are added to the history; those of the owner's that were not confirmed are queued again, and what proves the owner's stays behind.
+// No session may use the store meanwhile. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *OwnerError, *FormatError, *VersionError, *FullError, *IOError.
+func (s *Store) Import(r io.Reader, passphrase []byte) (n int, err error) {
+	if s.disk == nil {
+		return 0, errMemory
+	}
+	err = inFolder(func(dir string) error {
+		if err := unpack(dir, r); err != nil {
+			return err
+		}
+		v, err := vault.Open(dir, s.disk.owner.Identity)
+		if err != nil {
+			return err
+		}
+		key, err := v.Key(passphrase)
+		if err != nil {
+			return err
+		}
+		from, err := open(journal.Dir(dir), key, v.ID(), s.disk.logger)
+		if err != nil {
+			return err
+		}
+		n, err = s.merge(from)
+		return errors.Join(err, from.Close())
+	})
+	return n, err
+}
+
+func unpack(dir string, r io.Reader) error {
+	var length [4]byte
+	if _, err := io.ReadFull(r, length[:]); err != nil {
+		return &FormatError{Err: fmt.Errorf("no export: %w", err)}
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n > maxVault {
+		return &FormatError{Err: errors.New("no export")}
+	}
+	head := make([]byte, n)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return &FormatError{Err: fmt.Errorf("an export that is cut off: %w", err)}
+	}
+	if err := os.WriteFile(filepath.Join(dir, vaultFile), head, 0o600); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Close())
+}
+
+// merging takes over the records of another store.
+type merging struct {
+	to, from *Store
+	contacts map[uint32]*Contact // of to, by their numbers in from
+	fresh    map[uint32]bool     // of those, that had nothing
+	next     map[uint32]uint64   // numbers of the owner's next texts to the others
+	known    map[[16]byte]bool   // ids of the messages that to has
+	records  []record
+	n        int // messages among them
+}
+
+func (s *Store) merge(from *Store) (int, error) {
+	m := &merging{to: s, from: from, contacts: map[uint32]*Contact{}, fresh: map[uint32]bool{}, next: map[uint32]uint64{}, known: map[[16]byte]bool{}}
+	for e, err := range s.History(Query{}) {
+		if err != nil {
+			return 0, err
+		}
+		m.known[e.Text.ID] = true
+	}
+	for _, c := range from.Contacts() { // a contact whose name is lost stays behind
+		to := s.Contact(c.Identity, c.Name())
+		state := to.snapshot()
+		m.contacts[c.number], m.next[c.number] = to, state.Next
+		m.fresh[c.number] = state.Next == 0 && state.Came == 0
+	}
+	_, err := from.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
+		if r, err := parseRecord(b); err == nil && m.adopts(r) {
+			m.records = append(m.records, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range m.contacts { // before what says its number
+		if err := c.append(); err != nil {
+			return 0, err
+		}
+	}
+	var records [][]byte
+	for _, r := range m.records {
+		records = append(records, r.append(nil))
+	}
+	if err := s.disk.journal.Append(records...).Wait(); err != nil { // all or nothing
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	p := &replay{store: s, blobs: s.disk.blobs}
+	for _, r := range m.records {
+		p.apply(r)
+	}
+	for _, c := range m.contacts {
+		c.in.before = c.in.came
+	}
+	return m.n, nil
+}
+
+// adopts makes a record one of this store's, and reports whether it is wanted.
+func (m *merging) adopts(r record) bool {
+	if b, ok := r.(*blobRecord); ok {
+		return !m.to.disk.has(sha256.Sum256(b.Bytes))
+	}
+	number := r.contact()
+	theirs := *number
+	c := m.contacts[theirs]
+	if c == nil {
+		return false
+	}
+	*number = c.number
+	switch r := r.(type) {
+	case *contactRecord:
+		return false
+	case *channelRecord, *epochRecord:
+		return true
+	case *queuedRecord:
+		return m.adoptsOwn(r, theirs)
+	case *pastRecord:
+		return m.isNew(r.Text.ID)
+	case *receivedRecord:
+		if !m.fresh[theirs] {
+			r.First = 0 // their places say nothing here
+		}
+		return m.adoptsFlight(&r.Flight, m.fresh[theirs])
+	}
+	return m.fresh[theirs]
+}
+
+func (m *merging) isNew(id [16]byte) bool {
+	if m.known[id] {
+		return false
+	}
+	m.n++
+	return true
+}
+
+func (m *merging) adoptsOwn(r *queuedRecord, theirs uint32) bool {
+	if !m.isNew(r.Text.ID) || m.fresh[theirs] {
+		return m.fresh[theirs]
+	}
+	state, reason := m.from.numbered[theirs].state(r.Text.Number)
+	if state == Delivered || state == Failed {
+		m.records = append(m.records, &pastRecord{r.Contact, r.Text, state == Delivered, reason})
+		return false
+	}
+	r.Text.Number = m.next[theirs]
+	m.next[theirs]++
+	return true
+}
+
+func (m *merging) adoptsFlight(f *Flight, fresh bool) bool {
+	wanted := fresh
+	for i := range f.Envelopes {
+		e := &f.Envelopes[i]
+		if (e.Is != IsNewText && e.Is != IsPastText) || e.read() != nil || e.Text == nil {
+			continue
+		}
+		switch isNew := m.isNew(e.Text.ID); {
+		case fresh:
+		case isNew:
+			e.Is, wanted = IsPastText, true
+		default:
+			e.Is = IsOther
+		}
+	}
+	return wanted
+}
