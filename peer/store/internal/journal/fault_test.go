@@ -321,3 +321,21 @@ func TestNewNameMustBeSafe(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestOpeningMakesSafe opens what a killed program had only written, and loses power.
+func TestOpeningMakesSafe(t *testing.T) {
+	for seed := range uint64(20) {
+		d := &journaltest.Disk{}
+		killed, _, _ := open(t, d, journal.Mark{})
+		if err := killed.AppendUnsynced([]byte("one")).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		j, _, _ := open(t, d, journal.Mark{})
+		_, got, _ := reopen(t, d.PowerLoss(rand.New(rand.NewPCG(seed, 0))).Bytes("journal"))
+		if !same(got, [][]byte{[]byte("one")}) {
+			t.Fatalf("%q", got)
+		}
+		closed(t, killed)
+		closed(t, j)
+	}
+}
