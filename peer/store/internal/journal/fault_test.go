@@ -339,3 +339,35 @@ func TestOpeningMakesSafe(t *testing.T) {
 		closed(t, j)
 	}
 }
+
+// TestFailedSync cuts off everything since the last good one: also what was only written, and long ago.
+func TestFailedSync(t *testing.T) {
+	d := &journaltest.Disk{}
+	j, _, _ := open(t, d, journal.Mark{})
+	if err := j.Append([]byte("safe")).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	mark, size := j.Mark(), j.Size()
+	written := j.AppendUnsynced([]byte("written"))
+	if err := written.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	d.Fail = func(op journaltest.Op) (int, error) {
+		if op.Name == "sync" {
+			return 0, syscall.EIO
+		}
+		return 0, nil
+	}
+	if err := j.Append([]byte("refused")).Wait(); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	d.Fail = nil
+	if j.Mark() != mark || j.Size() != size || len(d.Bytes("journal")) != int(size) {
+		t.Errorf("%+v, %d bytes, want %+v, %d", j.Mark(), j.Size(), mark, size)
+	}
+	var gone *journal.Damage
+	if _, err := j.Read(written.Positions[0]); !errors.As(err, &gone) || gone.Kind != journal.Missing {
+		t.Error(err)
+	}
+	closed(t, j)
+}
