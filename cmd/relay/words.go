@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"sinete/cardauth"
@@ -153,6 +154,8 @@ func badLevels(path string, err error) error {
 		p.advice = "Correct that line: IDENTITY RANK [COMPARTMENT ...]. Nothing was changed."
 	} else if errors.Is(err, fs.ErrNotExist) {
 		p.advice = "An empty file will do: touch " + path
+	} else if errors.Is(err, syscall.ENOSPC) {
+		p.advice = "Make room on the disk of " + path + ". Nothing was changed."
 	}
 	return p
 }

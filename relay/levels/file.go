@@ -29,9 +29,13 @@ func lock(path string) (unlock func(), err error) {
 }
 
 // replace puts b in the place of the file at path, so that whoever reads finds the old or the new, whole, even after a loss
-// of power.
+// of power. The lock must be held: what one that was killed has left half made goes.
 func replace(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	made := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(made, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

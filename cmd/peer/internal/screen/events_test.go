@@ -127,6 +127,9 @@ func TestEndWords(t *testing.T) {
 	if line := ConversationLines(Conversation{State: "closed", Reason: "peer-left"})[0]; !strings.HasSuffix(line, ": they ended it") {
 		t.Error(line)
 	}
+	if line := ConversationLines(Conversation{ID: 2, Name: "Rui", State: "closed", Reason: "cut"})[0]; !strings.HasPrefix(line, "Rui (2) is away: the connection was lost; ") {
+		t.Error(line)
+	}
 }
 
 // Whoever learns that a card was revoked learns how far its words were verified before.

@@ -76,7 +76,11 @@ func ConversationLines(e Conversation) []string {
 		return nil // programs want to know; a person is told where it does not happen
 	}
 	if e.State == "closed" {
-		line := fmt.Sprintf("the conversation with %s (%d) has ended: %s", e.Name, e.ID, endWords(e.Reason))
+		what := "the conversation with %s (%d) has ended: %s"
+		if e.Reason == wire.CodeCut.String() || e.Reason == wire.CodeGoingAway.String() {
+			what = "%s (%d) is away: %s" // and comes back, or this side does
+		}
+		line := fmt.Sprintf(what, e.Name, e.ID, endWords(e.Reason))
 		if QueuesAfter(e.Reason) {
 			line += "; what you send to them is queued"
 		}
