@@ -83,6 +83,16 @@ func (c *Contact) SpeaksFrom(m Machine) (before *Machine) {
 	return before
 }
 
+// current is the channel of the last conversation, which may be there still.
+func (c *Contact) current() (channel [32]byte, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.talk == nil {
+		return channel, false
+	}
+	return c.out.talk.channel, true
+}
+
 // snapshot is all that is known of the contact beside messages.
 func (c *Contact) snapshot() *stateRecord {
 	c.mu.Lock()

@@ -12,7 +12,12 @@ func (s *Store) Delete(q Query) (n int, err error) {
 	if s.disk == nil {
 		return 0, nil
 	}
-	d := &deletion{store: s, query: q.lower(), own: map[uint32]map[uint64]bool{}, seen: map[[32]byte]bool{}, live: map[[32]byte]bool{}}
+	d := &deletion{store: s, query: q.lower(), own: map[uint32]map[uint64]bool{}, seen: map[[32]byte]bool{}, live: map[[32]byte]bool{}, trimmed: map[[32]byte]bool{}}
+	for _, c := range s.all() {
+		if channel, ok := c.current(); ok {
+			d.live[channel] = true
+		}
+	}
 	if _, err := s.disk.journal.Scan(journal.Mark{}, d.look); err != nil || d.found == 0 {
 		return 0, err
 	}
@@ -64,6 +69,7 @@ type deletion struct {
 	state journal.Position           // of the records of Store.writeState
 
 	seen, live map[[32]byte]bool // channels that have flights; of which one stays
+	trimmed    map[[32]byte]bool // of which one goes
 }
 
 // look finds what goes, and of which channels anything stays.
@@ -87,18 +93,20 @@ func (d *deletion) look(_ journal.Position, b []byte) error {
 			d.found++
 		}
 	case *sentRecord:
-		d.trimSent(r)
-		d.note(&r.Flight)
+		d.note(&r.Flight, d.trimSent(r))
 	case *receivedRecord:
-		d.found += d.trimReceived(r)
-		d.note(&r.Flight)
+		n := d.trimReceived(r)
+		d.found += n
+		d.note(&r.Flight, n)
 	}
 	return nil
 }
 
-func (d *deletion) note(f *Flight) {
+// note takes a flight of which n texts go.
+func (d *deletion) note(f *Flight, n int) {
 	d.seen[f.Channel] = true
 	d.live[f.Channel] = d.live[f.Channel] || f.worth()
+	d.trimmed[f.Channel] = d.trimmed[f.Channel] || n > 0 && !f.worth()
 }
 
 // worth reports whether there is a message in a flight that was not deleted.
@@ -125,15 +133,15 @@ func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
 	case *pastRecord:
 		stays = !d.goes(r)
 	case *sentRecord:
-		if d.trimSent(r) > 0 {
-			b, stays = r.append(nil), r.Flight.worth()
-		}
+		b, stays = d.left(b, r, &r.Flight, d.trimSent(r))
 	case *receivedRecord:
-		if d.trimReceived(r) > 0 {
-			b, stays = r.append(nil), r.Flight.worth()
-		}
+		b, stays = d.left(b, r, &r.Flight, d.trimReceived(r))
 	case *channelRecord:
 		stays = d.stays(r.Channel)
+		if d.trimmed[r.Channel] && !r.Trimmed {
+			r.Trimmed = true
+			b = r.append(nil)
+		}
 	case *epochRecord:
 		stays = d.stays(r.Channel)
 	case *marksRecord:
@@ -144,11 +152,19 @@ func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
 	return b, stays
 }
 
+// left is what is left of a flight's record b of which n texts go.
+func (d *deletion) left(b []byte, r record, f *Flight, n int) ([]byte, bool) {
+	if n == 0 {
+		return b, d.stays(f.Channel)
+	}
+	return r.append(nil), f.worth()
+}
+
 func (d *deletion) goes(r *pastRecord) bool {
 	return d.query.matches(d.store.byNumber(r.Contact), r.Text.Time, &r.Text)
 }
 
-// stays reports whether anything is left of a channel, or it is too new to have had anything.
+// stays reports whether anything is left of a channel, or may still come.
 func (d *deletion) stays(channel [32]byte) bool { return d.live[channel] || !d.seen[channel] }
 
 func (d *deletion) trimSent(r *sentRecord) (n int) {

@@ -60,6 +60,7 @@ type channelRecord struct {
 	Role       wire.Role // of the store's owner
 	Suite      wire.Suite
 	Own, Other credentials
+	Trimmed    bool // flights of it were deleted
 }
 
 // credentials are what one side showed, by the hashes of their blobs.
@@ -167,13 +168,14 @@ func (c *channelRecord) append(b []byte) []byte {
 	b = appendTime(appendContact(b, kindChannel, c.Contact), c.At)
 	b = append(append(b, c.Channel[:]...), byte(c.Role))
 	b = binary.BigEndian.AppendUint16(b, uint16(c.Suite))
-	return c.Other.append(c.Own.append(b))
+	return appendFlag(c.Other.append(c.Own.append(b)), c.Trimmed)
 }
 
 func (c *channelRecord) parse(r *reader) {
 	c.Contact, c.At, c.Channel, c.Role, c.Suite = r.u32(), r.time(), r.hash(), wire.Role(r.u8()), wire.Suite(r.u16())
 	c.Own.parse(r)
 	c.Other.parse(r)
+	c.Trimmed = r.flag()
 }
 
 func (c *credentials) append(b []byte) []byte {

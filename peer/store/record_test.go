@@ -18,7 +18,7 @@ func records() []record {
 	hashes := credentials{Chain: [][32]byte{{1}, {2}}, Staples: [][32]byte{{3}}, Delegation: [][32]byte{{4}}}
 	return []record{
 		&contactRecord{1, "BI1@0", "Ana"}, &blobRecord{[]byte("blob")}, &blobRecord{}, &machineRecord{1, Machine{[32]byte{1}, "a machine"}},
-		&channelRecord{1, at, [32]byte{1}, wire.RoleResponder, 2, hashes, credentials{}}, &epochRecord{1, [32]byte{1}, 3, []byte("th")},
+		&channelRecord{1, at, [32]byte{1}, wire.RoleResponder, 2, hashes, credentials{}, true}, &epochRecord{1, [32]byte{1}, 3, []byte("th")},
 		&queuedRecord{1, text}, &sentRecord{1, at, flight}, &receivedRecord{1, at, 5, flight}, &marksRecord{1, 2, 3, 4, nil}, &marksRecord{1, 2, 3, 4, &seal},
 		&failedRecord{1, 2, 3, wire.CodeFlowDenied}, &openRecord{1, true}, &pastRecord{1, text, true, 0},
 		&stateRecord{Contact: 1, Identity: "BI1@0", Name: "Ana", Open: true, Machine: &Machine{[32]byte{1}, "a machine"}, Next: 1, Came: 5, Shown: 4,
