@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"unicode/utf8"
 )
 
@@ -171,8 +172,11 @@ func (d document) replace(dir string) (there bool, err error) {
 	return true, syncFolder(dir)
 }
 
-// syncFolder makes the names in a folder safe.
+// syncFolder makes the names in a folder safe. Windows knows no such thing.
 func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -26,13 +26,8 @@ func TakeLock(dir string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err == syscall.EWOULDBLOCK {
+	taken, err := tryLock(f)
+	if taken {
 		defer f.Close()
 		return nil, &LockedError{holder(f)}
 	}
