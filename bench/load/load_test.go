@@ -104,6 +104,27 @@ func TestLoadWithRekeying(t *testing.T) {
 	}
 }
 
+// Stores on disk, and in memory, in turns.
+func TestLoadOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	s := settings(t, "-n", "2000", "-window", "64", "-conversations", "2", "-store", "disk", "-dir", dir)
+	r, err := load(bounded(t), s, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*Figures{&r.Figures, r.Beside} {
+		if err := f.faults(r.BesideName); err != nil || f.Received != 2000 {
+			t.Errorf("%.0f messages received: %v", f.Received, err)
+		}
+	}
+	if r.BesideName != "in memory" {
+		t.Errorf("beside it %q was measured", r.BesideName)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
+}
+
 // What is not as it should be fails the measurement.
 func TestFaultsAreTold(t *testing.T) {
 	clean := Figures{MessagesPerSecond: 1000, Received: 10}
@@ -141,7 +162,7 @@ func TestReceiverChecksTheOrder(t *testing.T) {
 
 func TestSettingsThatAreRefused(t *testing.T) {
 	for _, args := range []string{"-window 0", "-window 4096", "-size 19", "-size 61001", "-n 0", "-conversations 0", "-runs 0", "-key p521",
-		"-relay-key ed25519", "-sign auto", "-suite TLS", "-store disk", "more", "-n 2 -conversations 3"} {
+		"-relay-key ed25519", "-sign auto", "-suite TLS", "-store tape", "more", "-n 2 -conversations 3"} {
 		if _, err := parseSettings(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%s is taken", args)
 		}

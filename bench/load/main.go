@@ -74,6 +74,12 @@ func load(ctx context.Context, s Settings, log io.Writer) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Store == onDisk {
+		if s.Dir, err = os.MkdirTemp(s.Dir, "sinete-load-"); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(s.Dir)
+	}
 	type setup struct {
 		system string
 		of     Settings

@@ -24,6 +24,7 @@ type Settings struct {
 	Sign          peer.Signing     `json:"sign"`
 	Suite         string           `json:"suite"` // empty: the best
 	Store         string           `json:"store"`
+	Dir           string           `json:"dir,omitempty"` // where stores on disk are; empty: a folder that is gone afterwards
 	Runs          int              `json:"runs"`
 	Splice        bool             `json:"splice"`
 	RekeyMessages uint64           `json:"rekey_messages"` // envelopes of an epoch; 0: what the programs have
@@ -50,7 +51,8 @@ func parseSettings(args []string, errors io.Writer) (Settings, error) {
 	f.StringVar(&relayKey, "relay-key", "p256", "key of the relay: "+keys)
 	f.StringVar(&sign, "sign", "card", "who seals for the peers: card or delegated")
 	f.StringVar(&s.Suite, "suite", "", "the one suite that all offer; empty offers all")
-	f.StringVar(&s.Store, "store", "memory", "where peers keep messages: memory is what there is")
+	f.StringVar(&s.Store, "store", "memory", "where peers keep messages: memory, or disk, which is measured beside memory")
+	f.StringVar(&s.Dir, "dir", "", "folder for the stores on disk; empty makes one in the usual place for temporary files")
 	f.IntVar(&s.Runs, "runs", 1, "measured runs; figures are their medians")
 	f.BoolVar(&s.Splice, "splice", true, "measure a plain QUIC splice beside it, run by run")
 	f.Uint64Var(&s.RekeyMessages, "rekey-messages", 0, "take new keys after so many envelopes, and measure the same without new keys in place of the splice")
@@ -77,12 +79,18 @@ func (s *Settings) check(rest []string) error {
 		return fmt.Errorf("-key and -relay-key are each one of %v", trialpki.KeyTypes)
 	case s.Sign != peer.SignCard && s.Sign != peer.SignDelegated:
 		return errors.New("-sign is card or delegated")
-	case s.Store != "memory":
-		return errors.New("-store is memory")
+	case s.Store != inMemory && s.Store != onDisk:
+		return errors.New("-store is memory or disk")
 	}
 	_, err := s.suites()
 	return err
 }
+
+// What Settings.Store may be.
+const (
+	inMemory = "memory"
+	onDisk   = "disk"
+)
 
 // never is more envelopes than any run has.
 const never = 1 << 40
@@ -101,6 +109,9 @@ func (s *Settings) limits() (l wire.RekeyLimits) {
 // beside is what is measured in turns with it, and under which settings; nothing where the name is empty.
 func (s Settings) beside() (name, system string, of Settings) {
 	switch {
+	case s.Store == onDisk:
+		s.Store = inMemory
+		return "in memory", "sinete", s
 	case s.RekeyMessages > 0:
 		s.RekeyMessages = never
 		return "no new keys", "sinete", s

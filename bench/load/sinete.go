@@ -17,6 +17,7 @@ import (
 	"sinete/cardauth/softcard"
 	"sinete/internal/trialpki"
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/relay"
 	"sinete/relay/flow"
 	"sinete/wire"
@@ -130,8 +131,25 @@ func (s *Setup) login(ctx context.Context, c Card) (*peer.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return peer.Login(ctx, peer.Config{Relay: s.Address, RelayName: relayName, Card: card, Policy: policy, Suites: suites,
+	kept, err := s.store(policy, c)
+	if err != nil {
+		return nil, err
+	}
+	return peer.Login(ctx, peer.Config{Store: kept, Relay: s.Address, RelayName: relayName, Card: card, Policy: policy, Suites: suites,
 		Sign: s.Settings.Sign, Limits: s.Settings.limits(), Machine: &peer.Machine{Facts: []byte("load"), Description: "bench/load"}})
+}
+
+// store is what the card's owner keeps; nil in memory. It ends with the process.
+func (s *Setup) store(policy *cardauth.Policy, c Card) (*store.Store, error) {
+	if s.Settings.Store != onDisk {
+		return nil, nil
+	}
+	own, err := policy.VerifyPerson(c.Chain, nil)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(store.Options{Dir: s.Settings.Dir, Owner: store.Owner{Identity: own.Identity, Name: own.Name},
+		Protection: store.Protection{Kind: store.Unprotected}})
 }
 
 func signatures(sessions []*peer.Session) (n uint64) {
@@ -264,22 +282,27 @@ type outgoing struct {
 	c      *peer.Conversation
 	text   []byte
 	number uint64
+	texts  []string // that go out together
 }
 
-func (o *outgoing) send(ctx context.Context) error {
+func (o *outgoing) send(context.Context) error {
 	var digits [minSize]byte
 	d := strconv.AppendUint(digits[:0], o.number, 10)
 	copy(o.text[len(o.text)-len(d):], d)
 	o.number++
-	_, err := o.c.Send(ctx, string(o.text))
-	return err
+	o.texts = append(o.texts, string(o.text))
+	return nil
 }
 
 func numberIn(text string) (uint64, error) {
 	return strconv.ParseUint(text[max(0, len(text)-minSize):], 10, 64)
 }
 
-func (o *outgoing) flush() error { return nil }
+func (o *outgoing) flush() error {
+	_, err := o.c.SendAll(context.Background(), o.texts...)
+	o.texts = o.texts[:0]
+	return err
+}
 
 func (o *outgoing) confirmed(ctx context.Context) (next uint64, err error) {
 	for {
