@@ -23,8 +23,8 @@ type Ticket struct {
 	err       error
 }
 
-// Wait returns nil when the records are in the journal. Errors: *FullError, *IOError, *SizeError, ErrClosed: then none of them counts, nor does anything
-// that was appended after them before Wait returned.
+// Wait returns nil when the records are in the journal. Errors: *FullError, *IOError, *SizeError, ErrClosed: then none of them is there. When the disk
+// refuses, whatever was appended behind them meanwhile fails, too, as its own ticket says.
 func (t *Ticket) Wait() error {
 	if t.batch == nil {
 		return t.err
@@ -183,7 +183,7 @@ func (j *Journal) Close() error {
 	j.reading.Lock()
 	defer j.reading.Unlock()
 	j.box = box{} // and the key with it
-	err := j.cut()
+	err := errors.Join(j.cut(), j.nameSafe())
 	if j.synced != j.written {
 		err = errors.Join(err, j.file.Sync())
 	}

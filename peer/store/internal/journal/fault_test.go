@@ -371,3 +371,26 @@ func TestFailedSync(t *testing.T) {
 	}
 	closed(t, j)
 }
+
+// TestCloseMakesTheNewNameSafe makes up for it when the journal is closed.
+func TestCloseMakesTheNewNameSafe(t *testing.T) {
+	for seed := range uint64(20) {
+		d := &journaltest.Disk{}
+		j, _, _ := open(t, d, journal.Mark{})
+		j.Append([]byte("one"))
+		d.Fail = func(op journaltest.Op) (int, error) {
+			if op.Name == "names" {
+				return 0, syscall.EIO
+			}
+			return 0, nil
+		}
+		if _, err := j.Rewrite(func(journal.Position, []byte) ([]byte, bool) { return []byte("another"), true }); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		d.Fail = nil
+		closed(t, j)
+		if _, got, _ := reopen(t, d.PowerLoss(rand.New(rand.NewPCG(seed, 0))).Bytes("journal")); !same(got, [][]byte{[]byte("another")}) {
+			t.Fatalf("%q", got)
+		}
+	}
+}

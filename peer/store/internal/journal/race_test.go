@@ -2,4 +2,5 @@
 
 package journal_test
 
+// stride is how far apart TestCutAtEveryByte cuts.
 const stride = 61

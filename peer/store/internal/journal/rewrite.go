@@ -30,8 +30,9 @@ func (j *Journal) Scan(from Mark, visit func(Position, []byte) error) ([]Damage,
 }
 
 // Rewrite puts a new generation of the journal into the place of this one, of the records that keep returns, unless it returns false: the record
-// it was given or another one. A crash or an error leaves the old journal or the new one, whole. It returns the damage that the old one had and the new one
-// has not. All positions and marks are void afterwards. Meanwhile everything else waits; keep must not call the journal.
+// it was given or another one. A crash or an error leaves the old journal or the new one, whole: Mark's generation tells. Rewrite returns the damage that
+// the old one had and the new one has not. In the new one all positions and marks of the old are void. Meanwhile everything else waits; keep must not call
+// the journal.
 // Errors: *FullError, *IOError, *SizeError, ErrClosed.
 func (j *Journal) Rewrite(keep func(Position, []byte) ([]byte, bool)) ([]Damage, error) {
 	j.commits.Lock()
