@@ -15,6 +15,7 @@ import (
 	"sinete/cardauth/softcard"
 	"sinete/peer"
 	"sinete/peer/presence"
+	"sinete/peer/store"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -46,6 +47,15 @@ func TestExplain(t *testing.T) {
 		{wire.Errorf(wire.CodeAuthenticationFailed, "a MAC"), "authentication-failed", 3},
 		{&cardauth.TrustError{Path: "d", Err: &fs.PathError{Op: "open", Path: "d", Err: fs.ErrNotExist}}, "trust-missing", 1},
 		{&cardauth.TrustError{Path: "d", Err: cardauth.ErrNoAnchors}, "trust-unusable", 1},
+		{store.ErrPassphraseNeeded, "passphrase-needed", 1},
+		{store.ErrPassphraseWrong, "passphrase-wrong", 3},
+		{&store.LockedError{PID: 7}, "store-in-use", 1},
+		{&store.OwnerError{Owner: "BI1@a", Asked: "BI2@a"}, "store-unreadable", 1},
+		{&store.VersionError{Version: 9}, "store-unreadable", 1},
+		{&store.FormatError{Err: errors.New("x")}, "store-unreadable", 1},
+		{&store.KeyringError{Err: errors.New("x")}, "keyring-unusable", 1},
+		{&store.FullError{Err: errors.New("x")}, "store-full", 1},
+		{&store.IOError{Op: "sync", Err: &fs.PathError{Op: "sync", Path: "p", Err: errors.New("x")}}, "store-failed", 1},
 		{&cardauth.PINError{Card: "c"}, "pin-wrong", 3},
 		{&cardauth.PINError{Card: "c", Locked: true}, "pin-locked", 3},
 		{&pkcs11card.NotFoundError{URI: "pkcs11:", Err: &pkcs11card.ModuleError{Err: errors.New("dlopen")}}, "no-card", 1},
