@@ -70,7 +70,7 @@ var rooms = []room{
 	{name: "cmd/peer/internal/screen", imports: "wire cardauth/pkcs11card peer peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/settings", imports: "cardauth cardauth/revocation peer cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/cards", imports: "cardauth cardauth/softcard cardauth/pkcs11card cmd/peer/internal/*"},
-	{name: "cmd/peer/internal/stores", imports: "peer/store cmd/peer/internal/*"},
+	{name: "cmd/peer/internal/stores", imports: "peer/evidence peer/store cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/doctor", imports: "wire cardauth cardauth/* transport peer cmd/peer/internal/*"},
 	{name: "cmd/testpki", imports: "wire cardauth cardauth/* internal/trialpki"},
 

@@ -115,7 +115,34 @@ func (s *Store) Import(r io.Reader, passphrase []byte) (n int, err error) {
 	return n, err
 }
 
+// OwnerOfExport says whose an export is, as its beginning says, which vouches for nothing. Errors: *FormatError, *VersionError.
+func OwnerOfExport(r io.Reader) (owner Owner, err error) {
+	err = inFolder(func(dir string) error {
+		if err := unpackVault(dir, r); err != nil {
+			return err
+		}
+		v, err := vault.Open(dir, "")
+		if err == nil {
+			owner = v.Owner()
+		}
+		return err
+	})
+	return owner, err
+}
+
 func unpack(dir string, r io.Reader) error {
+	if err := unpackVault(dir, r); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Close())
+}
+
+func unpackVault(dir string, r io.Reader) error {
 	var length [4]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
 		return &FormatError{Err: fmt.Errorf("no export: %w", err)}
@@ -128,15 +155,7 @@ func unpack(dir string, r io.Reader) error {
 	if _, err := io.ReadFull(r, head); err != nil {
 		return &FormatError{Err: fmt.Errorf("an export that is cut off: %w", err)}
 	}
-	if err := os.WriteFile(filepath.Join(dir, vaultFile), head, 0o600); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Close())
+	return os.WriteFile(filepath.Join(dir, vaultFile), head, 0o600)
 }
 
 // merging takes over the records of another store.

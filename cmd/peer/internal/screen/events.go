@@ -129,6 +129,16 @@ type History struct {
 	Entries int `json:"entries"`
 }
 
+// Checked tells what peer store check has found.
+type Checked struct {
+	Messages int `json:"messages"`
+	Damaged  int `json:"damaged"`  // places
+	Sent     int `json:"sent"`     // of one's own that are proved; sent twice counts twice
+	Received int `json:"received"` // that are proved
+	Receipts int `json:"receipts"` // of the others, that are proved
+	Unproved int `json:"unproved"` // parts
+}
+
 // Done tells that a command has done what it was to do.
 type Done struct {
 	Command  string `json:"command"`
@@ -217,6 +227,7 @@ func (State) name() string        { return "state" }
 func (Store) name() string        { return "store" }
 func (HistoryEntry) name() string { return "history-entry" }
 func (History) name() string      { return "history" }
+func (Checked) name() string      { return "checked" }
 func (Done) name() string         { return "done" }
 func (Connected) name() string    { return "connected" }
 func (Ciphers) name() string      { return "ciphers" }

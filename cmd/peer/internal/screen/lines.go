@@ -53,6 +53,8 @@ func (s *lineScreen) Show(e Event) {
 		s.print(plain, historyLine(e))
 	case History:
 		s.print(faint, historyEnd(e))
+	case Checked:
+		s.print(plain, checkedLine(e))
 	case Done:
 		s.print(plain, e.Text)
 	case Connected:

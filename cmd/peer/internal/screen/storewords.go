@@ -65,3 +65,7 @@ var verificationWords = map[store.Verification]string{
 func historyEnd(e History) string {
 	return Plural(e.Entries, "1 message", "%d messages")
 }
+
+func checkedLine(e Checked) string {
+	return fmt.Sprintf("%s; proved: %d sent, %d received, %d receipts", Plural(e.Messages, "1 message", "%d messages"), e.Sent, e.Received, e.Receipts)
+}

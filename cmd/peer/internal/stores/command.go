@@ -11,11 +11,19 @@ import (
 // Command is peer store.
 type Command struct {
 	Passwd Passwd `cmd:"" help:"Change the passphrase of a store, or protect it in another way."`
+	Export Export `cmd:"" help:"Write all that a store has into one encrypted file."`
+	Import Import `cmd:"" help:"Take over what an export of the same person's has, into a store that is there or a new one."`
+	Check  Check  `cmd:"" help:"Read everything, verify what proves it, and name what is damaged."`
+}
+
+// folder is the argument that names the store.
+type folder struct {
+	Dir string `arg:"" help:"The folder that peer chat --store names."`
 }
 
 // Passwd is peer store passwd and its flags.
 type Passwd struct {
-	Dir string `arg:"" help:"The folder that peer chat --store names."`
+	folder
 	existing
 	NewPassphrase string `placeholder:"SOURCE" help:"Where the new passphrase is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
 	StoreKey      string `enum:"passphrase,keyring,nothing" default:"passphrase" help:"What protects the store from now on (${enum}). Default: ${default}."`
@@ -27,7 +35,7 @@ func (c *Passwd) Run(t *terminal.Terminal) int {
 		if err != nil {
 			return err
 		}
-		old, fresh := passphrase{t, c.Passphrase}, passphrase{t, c.NewPassphrase}
+		old, fresh := passphrase{terminal: t, source: c.Passphrase}, passphrase{terminal: t, source: c.NewPassphrase}
 		var changed store.Protection
 		err = old.for3(ctx, kind, func(secret []byte) (err error) {
 			if changed.Kind == "" { // where the old one was wrong the new one is chosen already

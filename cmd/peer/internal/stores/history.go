@@ -2,6 +2,7 @@ package stores
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"sinete/cmd/peer/internal/screen"
@@ -12,7 +13,8 @@ import (
 
 // History is peer history.
 type History struct {
-	Show ShowHistory `cmd:"" default:"withargs" help:"Show the messages that are kept."`
+	Show   ShowHistory   `cmd:"" default:"withargs" help:"Show the messages that are kept."`
+	Delete DeleteHistory `cmd:"" help:"Delete messages for good."`
 }
 
 // kept are the flags that name the store.
@@ -100,4 +102,52 @@ func (c *ShowHistory) Run(t *terminal.Terminal) int {
 		}
 		return Show(ctx, s, q, out)
 	})
+}
+
+// DeleteHistory is peer history delete and its flags.
+type DeleteHistory struct {
+	kept
+	which
+	Yes bool `help:"Do not ask whether it is meant."`
+}
+
+func (c *DeleteHistory) Run(t *terminal.Terminal) int {
+	return c.with(t, c.Store, func(ctx context.Context, s *store.Store, out screen.Screen) error {
+		q, err := c.query(s)
+		if err != nil {
+			return err
+		}
+		if !c.Yes {
+			n := 0
+			for _, err := range s.History(q) {
+				if err != nil {
+					return err
+				}
+				n++
+			}
+			sure, err := confirm(ctx, t, deleteQuestion(n, c.any()))
+			if err != nil || !sure {
+				return err
+			}
+		}
+		n, err := s.Delete(q)
+		if err == nil {
+			out.Show(screen.Done{Command: "history delete", Messages: n, Text: deleted(n)})
+		}
+		return err
+	})
+}
+
+// confirm asks whether something is meant, and whoever is not there is asked for --yes.
+func confirm(ctx context.Context, t *terminal.Terminal, question string) (bool, error) {
+	if !t.Input {
+		return false, trouble.WrongUsage("nobody is at a terminal to be asked whether it is meant: say --yes")
+	}
+	fmt.Fprint(t.Stderr, question)
+	select {
+	case l := <-terminal.NewInput(t.Stdin).Ask():
+		return strings.EqualFold(strings.TrimSpace(l.Text), "yes"), nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 }

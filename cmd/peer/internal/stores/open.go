@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"time"
 
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/terminal"
@@ -20,20 +21,22 @@ type Flags struct {
 	Store      string `placeholder:"DIR" help:"Keep messages in this folder, encrypted: what waits goes out after the next start, too. Default: nothing is kept."`
 	Passphrase string `placeholder:"SOURCE" help:"Where the store's passphrase is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
 	StoreKey   string `enum:"auto,passphrase,keyring,nothing" default:"auto" help:"What protects a new store (${enum}): a passphrase; the system's keyring; or nothing, for trials and automation. auto is a passphrase where somebody can be asked or --passphrase is given, else nothing. Default: ${default}."`
+	Keep       Span   `placeholder:"TIME" help:"Delete what is older than that, at the start and once a day: 90d, 2w, 1y. What is still to be sent or shown stays. Default: keep all."`
 }
 
 // Open opens a person's store, or makes it, and shows it.
 func (f *Flags) Open(ctx context.Context, t *terminal.Terminal, out screen.Screen, owner store.Owner) (*store.Store, error) {
-	p := passphrase{t, f.Passphrase}
+	p := passphrase{terminal: t, source: f.Passphrase}
+	o := store.Options{Dir: f.Store, Owner: owner, Keep: time.Duration(f.Keep)}
 	kind, err := store.Look(f.Store, owner.Identity)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	var s *store.Store
 	switch {
 	case fresh:
 		kind = f.kind(&p)
-		s, err = create(ctx, f.Store, owner, kind, &p)
+		s, err = create(ctx, o, kind, &p)
 	case err == nil:
-		s, err = open(ctx, f.Store, owner, kind, &p)
+		s, err = open(ctx, o, kind, &p)
 	}
 	if err != nil {
 		return nil, err
@@ -63,18 +66,18 @@ func (f *Flags) kind(p *passphrase) store.Kind {
 	return store.Unprotected
 }
 
-func create(ctx context.Context, dir string, owner store.Owner, kind store.Kind, p *passphrase) (*store.Store, error) {
-	protection, err := p.protection(ctx, kind, aboutNewStore)
-	if err != nil {
+func create(ctx context.Context, o store.Options, kind store.Kind, p *passphrase) (s *store.Store, err error) {
+	if o.Protection, err = p.protection(ctx, kind, aboutNewStore); err != nil {
 		return nil, err
 	}
-	return store.Open(store.Options{Dir: dir, Owner: owner, Protection: protection})
+	return store.Open(o)
 }
 
 // open opens a store that is there.
-func open(ctx context.Context, dir string, owner store.Owner, kind store.Kind, p *passphrase) (s *store.Store, err error) {
+func open(ctx context.Context, o store.Options, kind store.Kind, p *passphrase) (s *store.Store, err error) {
 	err = p.for3(ctx, kind, func(secret []byte) error {
-		s, err = store.Open(store.Options{Dir: dir, Owner: owner, Protection: store.Protection{Passphrase: secret}})
+		o.Protection.Passphrase = secret
+		s, err = store.Open(o)
 		return err
 	})
 	return s, err
@@ -104,7 +107,7 @@ func (e *existing) with(t *terminal.Terminal, dir string, do func(ctx context.Co
 		if err != nil {
 			return err
 		}
-		s, err := open(ctx, dir, owner, kind, &passphrase{t, e.Passphrase})
+		s, err := open(ctx, store.Options{Dir: dir, Owner: owner}, kind, &passphrase{terminal: t, source: e.Passphrase})
 		if err != nil {
 			return err
 		}

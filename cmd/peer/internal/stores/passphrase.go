@@ -1,6 +1,7 @@
 package stores
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ const (
 type passphrase struct {
 	terminal *terminal.Terminal
 	source   string // file:PATH or env:NAME; empty: whoever is at the terminal
+	ask      string // the prompt; empty: that of a store
 }
 
 // there reports whether there is a source, or somebody to ask.
@@ -64,7 +66,8 @@ func (p *passphrase) for3(ctx context.Context, kind store.Kind, f func(secret []
 	if !p.terminal.Input {
 		return store.ErrPassphraseNeeded
 	}
-	prompt := askPassphrase
+	ask := cmp.Or(p.ask, askPassphrase)
+	prompt := ask
 	for try := 1; ; try++ {
 		secret, err := p.terminal.Secret(ctx, prompt)
 		if err == nil && secret == "" {
@@ -75,7 +78,7 @@ func (p *passphrase) for3(ctx context.Context, kind store.Kind, f func(secret []
 		if !errors.Is(err, store.ErrPassphraseWrong) || try == maxTries {
 			return err
 		}
-		prompt = wrongPassphrase + askPassphrase
+		prompt = wrongPassphrase + ask
 	}
 }
 

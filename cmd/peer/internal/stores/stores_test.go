@@ -264,7 +264,7 @@ func TestPasswd(t *testing.T) {
 		{"", one, "passphrase", nil, ""},
 	} {
 		s := sits(c.answers...)
-		p := Passwd{Dir: dir, existing: existing{Passphrase: c.old, JSON: true}, NewPassphrase: c.new, StoreKey: c.key}
+		p := Passwd{folder: folder{dir}, existing: existing{Passphrase: c.old, JSON: true}, NewPassphrase: c.new, StoreKey: c.key}
 		if p.Run(&s.Terminal); c.code == "" {
 			s.shown(t, `{"event":"done","command":"store passwd"`)
 		} else {
@@ -289,6 +289,126 @@ func TestStoreInUse(t *testing.T) {
 	if code := second.opens(t, Flags{Store: dir}); code != "store-in-use" {
 		t.Error(code)
 	}
-	(&Passwd{Dir: dir, existing: existing{JSON: true}, StoreKey: "nothing"}).Run(&second.Terminal)
+	(&Passwd{folder: folder{dir}, existing: existing{JSON: true}, StoreKey: "nothing"}).Run(&second.Terminal)
 	second.shown(t, `{"event":"error","code":"store-in-use"`)
+}
+
+func TestDelete(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, ana)
+	deletes := func(yes bool, typed string, w which) (*sitter, int) {
+		s := sits()
+		s.Stdin, s.Input = strings.NewReader(typed), typed != ""
+		return s, (&DeleteHistory{kept: kept{Store: dir, existing: existing{JSON: true}}, which: w, Yes: yes}).Run(&s.Terminal)
+	}
+	if s, status := deletes(false, "", which{}); status != 2 || !strings.Contains(s.out.String(), `"code":"wrong-usage"`) {
+		t.Errorf("nobody to ask: status %d, %s", status, &s.out)
+	}
+	for typed, question := range map[string]string{"no\n": "Delete all 3 messages that are kept for good?", "\n": "Delete all 3", "yes\n": "Delete all 3"} {
+		s, status := deletes(false, typed, which{})
+		if status != 0 || !strings.Contains(s.err.String(), question) || strings.Contains(s.out.String(), `"event":"done"`) != (typed == "yes\n") {
+			t.Errorf("%q: status %d, %s%s", typed, status, &s.err, &s.out)
+		}
+	}
+	s, _ := deletes(true, "", which{Search: "amanhã"}) // all of them still wait, so they stay
+	s.shown(t, `{"event":"warning"`, `{"event":"done","command":"history delete","messages":0,`)
+	if got := entries(t, dir); got != 3 {
+		t.Errorf("%d messages are left", got)
+	}
+}
+
+func entries(t *testing.T, dir string) (n int) {
+	t.Helper()
+	s, err := store.Open(store.Options{Dir: dir, Owner: ana})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, err := range s.History(store.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+// What is exported can be imported elsewhere, once, with the passphrase of the export.
+func TestExportAndImport(t *testing.T) {
+	dir, there, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "export")
+	fill(t, dir, ana)
+	secret := secretFile(t, "of the export")
+	exports := func(want string) {
+		t.Helper()
+		s := sits()
+		(&Export{folder: folder{dir}, File: file, existing: existing{JSON: true}, ExportPassphrase: secret}).Run(&s.Terminal)
+		s.shown(t, `{"event":"warning","code":"store-unprotected"`, want)
+	}
+	exports(`{"event":"done","command":"store export"`)
+	exports(`{"event":"error","code":"export-unusable"`) // it is there
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	imports := func(file, secret, want string) {
+		t.Helper()
+		s := sits()
+		(&Import{folder: folder{there}, File: file, ExportPassphrase: secret, StoreKey: "auto", JSON: true}).Run(&s.Terminal)
+		lines := strings.Split(strings.TrimSpace(s.out.String()), "\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, want) {
+			t.Errorf("%s, want %s", last, want)
+		}
+	}
+	imports(file, secretFile(t, "another"), `{"event":"error","code":"passphrase-wrong"`)
+	imports(file, "", `{"event":"error","code":"passphrase-needed"`)
+	imports(file, secret, `{"event":"done","command":"store import","messages":3,"text":"3 messages were new"}`)
+	imports(file, secret, `{"event":"done","command":"store import","messages":0,`)
+	if got := entries(t, there); got != 3 {
+		t.Errorf("%d messages have come", got)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := filepath.Join(t.TempDir(), "half")
+	for _, n := range []int{0, 3, 100} {
+		if err := os.WriteFile(half, b[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		imports(half, secret, `{"event":"error","code":"export-unusable"`)
+	}
+	imports(filepath.Join(dir, "nowhere"), secret, `{"event":"error","code":"export-unusable"`)
+}
+
+// A check names what is damaged, and what it cost; all else is there.
+func TestCheck(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	dir := t.TempDir()
+	fill(t, dir, ana)
+	checks := func(trust string) (*sitter, int) {
+		s := sits()
+		return s, (&Check{folder: folder{dir}, existing: existing{JSON: true}, Trust: trust}).Run(&s.Terminal)
+	}
+	s, status := checks("")
+	if s.shown(t, `{"event":"warning","code":"store-unprotected"`, `{"event":"checked","messages":3,"damaged":0,`); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	s, _ = checks(filepath.Join(dir, "nowhere"))
+	s.shown(t, `{"event":"warning","code":"store-unprotected"`, `{"event":"error","code":"trust-missing"`)
+	journals, err := filepath.Glob(filepath.Join(dir, "*", "journal"))
+	if err != nil || len(journals) != 1 {
+		t.Fatalf("%q, %v", journals, err)
+	}
+	b, err := os.ReadFile(journals[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(journals[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, status = checks("")
+	if status != 1 || !strings.Contains(s.out.String(), `{"event":"warning","code":"store-damaged"`) || !strings.Contains(s.out.String(), `"damaged":1,`) ||
+		!strings.Contains(s.out.String(), `{"event":"error","code":"store-damaged"`) {
+		t.Errorf("status %d\n%s", status, &s.out)
+	}
 }

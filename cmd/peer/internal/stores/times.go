@@ -56,5 +56,3 @@ func (m *Moment) UnmarshalText(b []byte) error {
 	m.Time = time.Now().Add(-time.Duration(ago))
 	return nil
 }
-
-func (s Span) duration() time.Duration { return time.Duration(s) }

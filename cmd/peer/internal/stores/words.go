@@ -2,6 +2,8 @@ package stores
 
 import (
 	"fmt"
+	"sinete/cmd/peer/internal/screen"
+	"sinete/peer/evidence"
 	"sinete/peer/store"
 )
 
@@ -20,7 +22,7 @@ const (
 const aboutHistory = `Each line has the time by the author's clock, to whom or from whom, its number, how far it came, and what stands for it:
 their seal was verified before it was kept; your own went out under your seal.
 
-While peer chat uses the store, history#ID shows the same in the chat.`
+While peer chat uses the store, history#ID shows the same in the chat. peer history delete deletes.`
 
 func unprotected(folder string) string {
 	return "whoever can read " + folder + " can read your messages: the key lies beside them. peer store passwd gives the store a passphrase"
@@ -35,4 +37,38 @@ var protectedBy = map[store.Kind]string{
 	store.ByPassphrase: "the store opens with the new passphrase from now on",
 	store.ByKeyring:    "the system's keyring opens the store from now on",
 	store.Unprotected:  "nothing protects the store from now on: whoever can read its folder can read your messages",
+}
+
+func deleteQuestion(n int, all bool) string {
+	what := screen.Plural(n, "this message", "these %d messages")
+	if all {
+		what = screen.Plural(n, "the only message that is kept", "all %d messages that are kept")
+	}
+	return "Delete " + what + " for good? Those that are not delivered yet stay, and go out. Type yes: "
+}
+
+func deleted(n int) string {
+	return screen.Plural(n, "1 message has been deleted", "%d messages have been deleted")
+}
+
+const (
+	askExport   = "Passphrase of the export: "
+	aboutExport = "Choose a passphrase for the export: whoever imports it is asked for it."
+	notProved   = "what proves the messages was not checked: there is no folder with trusted certificates; name one with --trust DIR"
+)
+
+func exported(file string) string {
+	return "all that the store has is in " + file + ", under its own passphrase"
+}
+
+func imported(n int) string {
+	return screen.Plural(n, "1 message was new", "%d messages were new")
+}
+
+func unproved(f evidence.Fault, name string) string {
+	whose := "what " + name + " wrote"
+	if f.Own {
+		whose = "what you wrote to " + name
+	}
+	return fmt.Sprintf("a part of %s is not proved: %v", whose, f.Err)
 }

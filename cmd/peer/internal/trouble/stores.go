@@ -81,3 +81,12 @@ func SeveralKept(who string, found []*store.Contact) error {
 	}
 	return Refuse("ambiguous-name", fmt.Sprintf("%d people are called %q", len(found), who), "Give the identity: "+strings.Join(which, ", ")+".")
 }
+
+func ExportUnusable(err error) error {
+	return Refuse("export-unusable", "the export: "+err.Error(), "An export is written to a file that is not there yet, and read from one that peer store export has written whole.")
+}
+
+func StoreDamaged(damaged, unproved int) error {
+	return Refuse("store-damaged", fmt.Sprintf("%d places of the store are damaged, and %d parts of it are not proved", damaged, unproved),
+		"Make sure that the disk is sound. What is not damaged can be moved to another one with peer store export and import; what was lost is with whom you wrote with.")
+}

@@ -1,0 +1,98 @@
+package stores
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/terminal"
+	"sinete/cmd/peer/internal/trouble"
+	"sinete/peer/store"
+)
+
+// Export is peer store export and its flags.
+type Export struct {
+	folder
+	File string `arg:"" help:"The file to write, which must not be there yet."`
+	existing
+	ExportPassphrase string `placeholder:"SOURCE" help:"Where the passphrase of the file is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
+}
+
+func (c *Export) Run(t *terminal.Terminal) int {
+	return c.with(t, c.Dir, func(ctx context.Context, s *store.Store, out screen.Screen) error {
+		p := passphrase{terminal: t, source: c.ExportPassphrase}
+		secret, err := p.choose(ctx, aboutExport)
+		if err != nil {
+			return err
+		}
+		if err := writeNew(c.File, func(w io.Writer) error { return s.Export(w, secret) }); err != nil {
+			return err
+		}
+		out.Show(screen.Done{Command: "store export", Text: exported(c.File)})
+		return nil
+	})
+}
+
+// writeNew writes a file that is not there before, and is not afterwards where it could not be written whole.
+func writeNew(path string, write func(w io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return trouble.ExportUnusable(err)
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(path)
+	}
+	return err
+}
+
+// Import is peer store import and its flags.
+type Import struct {
+	folder
+	File             string `arg:"" help:"The file that peer store export has written."`
+	Passphrase       string `placeholder:"SOURCE" help:"Where the passphrase of the store is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
+	ExportPassphrase string `placeholder:"SOURCE" help:"Where that of the file is, likewise."`
+	StoreKey         string `enum:"auto,passphrase,keyring,nothing" default:"auto" help:"What protects a new store, as in peer chat. Default: ${default}."`
+	JSON             bool   `name:"json" help:"One JSON object a line instead of text."`
+}
+
+func (c *Import) Run(t *terminal.Terminal) int {
+	return run(t, c.JSON, func(ctx context.Context, out screen.Screen) (err error) {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return trouble.ExportUnusable(err)
+		}
+		defer f.Close()
+		owner, err := store.OwnerOfExport(f)
+		if err != nil {
+			return trouble.ExportUnusable(err)
+		}
+		into := Flags{Store: c.Dir, Passphrase: c.Passphrase, StoreKey: c.StoreKey}
+		s, err := into.Open(ctx, t, out, owner)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		n := 0
+		p := passphrase{terminal: t, source: c.ExportPassphrase, ask: askExport}
+		err = p.for3(ctx, store.ByPassphrase, func(secret []byte) error {
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				return err
+			}
+			n, err = s.Import(f, secret)
+			if _, ok := trouble.AsError[*store.FormatError](err); ok {
+				err = trouble.ExportUnusable(err)
+			}
+			return err
+		})
+		if err == nil {
+			out.Show(screen.Done{Command: "store import", Messages: n, Text: imported(n)})
+		}
+		return err
+	})
+}
