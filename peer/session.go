@@ -39,6 +39,7 @@ type Session struct {
 	attempts      map[string]*attempt // by identity
 	bye           chan struct{}       // closed when the relay has answered bye
 	byeOnce       sync.Once
+	goingAway     sync.Once
 	done          chan struct{} // closed when nothing of the session runs any more
 	err           error         // why the session ended, once done is closed
 	running       sync.WaitGroup
@@ -225,7 +226,9 @@ func (s *Session) Control(m wire.Control) error {
 			s.failed(m)
 		}
 	case wire.GoingAway:
-		s.events.put(&Warning{wire.CodeGoingAway.String(), fmt.Sprintf("the relay closes in %d seconds", m.Seconds)})
+		s.goingAway.Do(func() { // whatever else the relay says: events that nobody takes stay few
+			s.events.put(&Warning{wire.CodeGoingAway.String(), fmt.Sprintf("the relay closes in %d seconds", m.Seconds)})
+		})
 	case wire.OwnLevel:
 		s.mu.Lock()
 		s.params.Level = m.Level

@@ -12,7 +12,7 @@ import (
 // together is a UDP socket from which packets of one sender that wait together are read as one bundle (UDP_GRO, Linux 5.0). That they are
 // sent so is QUIC's own affair (UDP_SEGMENT); a bundle passes a loopback, and a network card that can do it, as one.
 type together struct {
-	quic.OOBCapablePacketConn
+	udpSocket
 	bundles *ipv4.PacketConn
 
 	// Of ReadBatch, which QUIC calls from one goroutine.
@@ -20,6 +20,13 @@ type together struct {
 	waiting []ipv4.Message // of read: what ReadBatch has not handed out
 	rest    []byte         // of waiting[0]
 	size    int            // of the packets in it but for the last
+}
+
+// udpSocket is what QUIC uses of a UDP socket. Its buffers are enlarged where it has all of this.
+type udpSocket interface {
+	quic.OOBCapablePacketConn
+	net.Conn
+	SetWriteBuffer(bytes int) error
 }
 
 const (
@@ -30,10 +37,7 @@ const (
 // readTogether lets the kernel bundle what waits, for up to so many bundles of different senders to be read at once; each takes 64 KiB of
 // memory. Where it does not know how, the socket stays as it is.
 func readTogether(socket net.PacketConn, bundles int) net.PacketConn {
-	udp, ok := socket.(interface {
-		quic.OOBCapablePacketConn
-		net.Conn
-	})
+	udp, ok := socket.(udpSocket)
 	if !ok {
 		return socket
 	}
@@ -46,7 +50,7 @@ func readTogether(socket net.PacketConn, bundles int) net.PacketConn {
 	if err != nil || refused != nil {
 		return socket
 	}
-	t := &together{OOBCapablePacketConn: udp, bundles: ipv4.NewPacketConn(udp), read: make([]ipv4.Message, bundles)} // for sockets of both families
+	t := &together{udpSocket: udp, bundles: ipv4.NewPacketConn(udp), read: make([]ipv4.Message, bundles)} // for sockets of both families
 	for i := range t.read {
 		t.read[i].Buffers, t.read[i].OOB = [][]byte{make([]byte, largestBundle)}, make([]byte, controlSpace)
 	}
