@@ -92,3 +92,21 @@ func TestDelays(t *testing.T) {
 		}
 	}
 }
+
+// A nap is over soon after the machine has slept through its end, and is as long as it was when the clock is put back.
+func TestNap(t *testing.T) {
+	for _, c := range []struct{ jump, want time.Duration }{{0, 30 * time.Second}, {time.Hour, 6 * time.Second}, {-time.Hour, 30 * time.Second}, {10 * time.Second, 20 * time.Second}} {
+		now, waited := time.Now(), time.Duration(0)
+		err := nap(30*time.Second, func() time.Time { return now }, func(d time.Duration) error {
+			waited += d
+			now = now.Add(d)
+			if waited == 6*time.Second { // within this part the machine sleeps
+				now = now.Add(c.jump)
+			}
+			return nil
+		})
+		if err != nil || waited != c.want {
+			t.Errorf("the clock goes %v: %v of waiting, %v", c.jump, waited, err)
+		}
+	}
+}

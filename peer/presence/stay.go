@@ -207,16 +207,31 @@ func (p *Presence) forget() {
 	p.standing = nil
 }
 
-// sleep waits in vain, unless the person leaves.
+// sleep waits in vain, unless the person leaves. Time in which the machine sleeps counts: whoever opens a laptop is not made to wait.
 func (p *Presence) sleep(d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-p.ctx.Done():
-		return p.ctx.Err()
+	return nap(d, time.Now, func(d time.Duration) error {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return nil
+		case <-p.ctx.Done():
+			return p.ctx.Err()
+		}
+	})
+}
+
+// nap waits in parts, since timers stand still while the machine sleeps and the clock on the wall does not.
+func nap(d time.Duration, now func() time.Time, wait func(time.Duration) error) error {
+	const part = 2 * time.Second
+	for d > 0 {
+		before, next := now().Round(0), min(d, part)
+		if err := wait(next); err != nil {
+			return err
+		}
+		d -= max(next, now().Round(0).Sub(before))
 	}
+	return nil
 }
 
 func (p *Presence) waitForTouch() error {
