@@ -24,44 +24,60 @@ type Conversation struct {
 
 	session *Session
 	lane    *link.Lane
-	role    wire.Role
-	contact *store.Contact // set before established is closed
-	talk    *store.Talk    // likewise
-	suites  []wire.Suite
-	chosen  [32]byte        // hash of the certificate that must answer, where this user asked
-	frames  chan wire.Frame // of the handshake lane, for its driver
+	events  *queue
 
-	// Set before established is closed.
-	established    chan struct{}
+	handshaking
+	established chan struct{}
+	secured     // set before established is closed
+	sending
+	in *incoming
+	leaving
+
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	endOnce sync.Once
+	mu      sync.Mutex
+	number  wire.Code     // why it ended; mu guards it
+	ended   chan struct{} // closed when nothing of the conversation runs any more
+	running sync.WaitGroup
+}
+
+// handshaking is what a conversation's handshakes need.
+type handshaking struct {
+	role     wire.Role
+	suites   []wire.Suite
+	chosen   [32]byte        // hash of the certificate that must answer, where this user asked
+	frames   chan wire.Frame // of the handshake lane, for its driver
+	rekeying *handshakeLane
+}
+
+// secured is what the first handshake gives.
+type secured struct {
+	contact        *store.Contact
+	talk           *store.Talk
 	channel        *channel.Channel
 	keys           *link.Rekeyer
 	inner          *channel.ConversationLane
 	other          *link.Other
 	toThem, fromUs [32]byte // parties of what is sent, and of what is received
+}
 
-	rekeying *handshakeLane
-	events   *queue
+// sending is the sending side of a conversation. The conversation's mu guards flights, receipts and stalled.
+type sending struct {
 	room     chan struct{} // raised when H3 has made room
 	progress chan struct{} // raised at each H3
-	byeAsked chan struct{} // closed when this user leaves: what is queued goes out, then bye
-	byeOnce  sync.Once
-	byeSent  chan struct{} // closed when bye has been sealed, or cannot be
 	owed     chan struct{} // raised when there is more to acknowledge, where this user may not write
-
-	byeSeen atomic.Bool // they said that they leave
-	in      *incoming
-
-	mu       sync.Mutex
 	flights  []sentFlight
 	receipts map[Stage]uint64 // next number of each stage
 	stalled  *time.Timer
+}
 
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	endOnce sync.Once
-	number  wire.Code
-	ended   chan struct{} // closed when nothing of the conversation runs any more
-	running sync.WaitGroup
+// leaving is how a conversation ends in order.
+type leaving struct {
+	byeAsked chan struct{} // closed when this user leaves: what is queued goes out, then bye
+	byeOnce  sync.Once
+	byeSent  chan struct{} // closed when bye has been sealed, or cannot be
+	byeSeen  atomic.Bool   // they said that they leave
 }
 
 // sentFlight ties a flight's two places to the last message in it.
@@ -82,11 +98,11 @@ func (e *endedError) Code() wire.Code { return e.number }
 // begin takes the relay's open.
 func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) {
 	c := &Conversation{ID: open.Conversation, Person: s.person(open.Other), MayWrite: open.MayWrite, OtherMay: open.OtherMay, Level: open.Level,
-		session: s, lane: lane, role: open.Role, suites: s.cfg.Suites,
-		chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4), established: make(chan struct{}), events: newQueue(), in: newIncoming(),
-		room: make(chan struct{}, 1), progress: make(chan struct{}, 1), byeAsked: make(chan struct{}), byeSent: make(chan struct{}), owed: make(chan struct{}, 1),
-		receipts: map[Stage]uint64{}, ended: make(chan struct{})}
-	c.rekeying = &handshakeLane{conversation: c, more: make(chan struct{}, 1)}
+		session: s, lane: lane, events: newQueue(), established: make(chan struct{}), in: newIncoming(), ended: make(chan struct{})}
+	c.handshaking = handshaking{role: open.Role, suites: s.cfg.Suites, chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4),
+		rekeying: &handshakeLane{conversation: c, more: make(chan struct{}, 1)}}
+	c.sending = sending{room: make(chan struct{}, 1), progress: make(chan struct{}, 1), owed: make(chan struct{}, 1), receipts: map[Stage]uint64{}}
+	c.byeAsked, c.byeSent = make(chan struct{}), make(chan struct{})
 	c.ctx, c.cancel = context.WithCancelCause(s.link.Context())
 	unasked := false
 	s.mu.Lock()

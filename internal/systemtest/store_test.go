@@ -2,12 +2,14 @@ package systemtest
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"testing"
 	"time"
 
 	"sinete/peer"
+	"sinete/peer/evidence"
 	"sinete/peer/presence"
 	"sinete/peer/store"
 	"sinete/peer/store/storetest"
@@ -204,5 +206,60 @@ func TestComesBackWithItsStore(t *testing.T) {
 			t.Fatalf("bob received %+v", m)
 		}
 		alice.until("the receipt", func() bool { return alice.confirmed[bob.Name()] == 2 })
+	})
+}
+
+// A store survives a new card of the same person's: what waited goes out, and both are proved by their own certificates.
+func TestStoreSurvivesARenewedCard(t *testing.T) {
+	simulated(t, nil, func(t *testing.T, w *world) {
+		alice, bob := w.born(w.config(w.card("alice")), storetest.NewDisk()), w.born(w.config(w.card("bob")), storetest.NewDisk())
+		a, b := connect(t, alice.Session, bob.Session)
+		talk(t, a, b, "with the old card")
+		time.Sleep(time.Second)
+		w.network.Cut(alice.at)
+		_, err := a.Send(t.Context(), "in between")
+		must(t, err)
+		alice.cfg.Card = w.card("alice")
+		alice = alice.killed()
+		a, b = connect(t, alice.Session, bob.Session)
+		if m := next[*peer.Message](t, b); m.Text != "in between" || m.Number != 1 {
+			t.Fatalf("bob received %+v", m)
+		}
+		talk(t, a, b, "with the new card")
+		time.Sleep(time.Second)
+		wantHistory(t, alice.cfg.Store, "delivered with the old card", "delivered in between", "delivered with the new card")
+		for _, s := range []*store.Store{alice.cfg.Store, bob.cfg.Store} {
+			r, err := evidence.Check(s.Evidence(), w.policy)
+			must(t, err)
+			if len(r.Faults) > 0 || r.Sent+r.Received < 3 {
+				t.Errorf("evidence: %+v", r)
+			}
+		}
+	})
+}
+
+// A byte that rots costs what it stands in, is named, and nothing else: the two go on, and nothing comes twice.
+func TestRottenStore(t *testing.T) {
+	simulated(t, nil, func(t *testing.T, w *world) {
+		alice, bob := w.login(w.card("alice")), w.born(w.config(w.card("bob")), storetest.NewDisk())
+		a, b := connect(t, alice, bob.Session)
+		for i := range 30 {
+			talk(t, a, b, fmt.Sprint("text ", i))
+		}
+		time.Sleep(time.Second)
+		disk := bob.disk.Kill()
+		disk.Damage(0.5)
+		w.network.Cut(bob.at)
+		bob = w.born(bob.cfg, disk)
+		damage := bob.cfg.Store.Damage()
+		if len(damage) != 1 || damage[0].Records != 1 {
+			t.Fatalf("damage: %v", damage)
+		}
+		if n := len(history(t, bob.cfg.Store)); n < 29 {
+			t.Fatalf("%d texts are left", n)
+		}
+		a, b = connect(t, alice, bob.Session)
+		talk(t, a, b, "and on")
+		talk(t, b, a, "and back")
 	})
 }
