@@ -4,6 +4,7 @@ SHELL     := /bin/bash
 GO        ?= go
 FUZZ      ?= 5s
 KILLS     ?= 200
+CHAOS     ?= 2m
 TESTFLAGS ?= -race
 BUILD      = $(GO) build -trimpath
 # Whatever is wrong with the owner of the tree must not break a build, hence no stamp of the version control system, for anything
@@ -14,7 +15,7 @@ export GO GOFLAGS
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
 
-.PHONY: help build demo try test test-real-chains check kills formal bench clean
+.PHONY: help build demo try test test-real-chains check kills chaos formal bench clean
 
 # The authorities of real cards: public certificates that are kept beside the tree, not in it.
 TRUST ?= ../shared/trust
@@ -54,6 +55,10 @@ check: ## all that must hold before a commit
 kills: ## kills relays and people's programs in the middle of taking new keys, KILLS times, and sees each conversation go on by itself
 	$(call step,what the tests need,./scripts/need.sh)
 	$(call step,$(KILLS) kills,KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 40m -run '^TestKills$$' ./internal/processtest)
+
+chaos: ## kills, stops and cuts off relays and people's programs at random for CHAOS (2m, 60m), and sees every message arrive once and in order
+	$(call step,what the tests need,./scripts/need.sh)
+	$(call step,chaos for $(CHAOS),CHAOS=$(CHAOS) $(GO) test -count=1 -v -timeout 90m -run '^TestChaos$$' ./internal/chaos)
 
 formal: ## asks the provers whether the model of the handshakes still stands
 	$(call step,what the provers need,./scripts/need.sh)

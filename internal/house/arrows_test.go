@@ -83,11 +83,12 @@ var rooms = []room{
 	{name: "internal/program", imports: ""},
 	{name: "internal/heap", imports: ""},
 	{name: "internal/udpproxy", imports: ""},
-	{name: "internal/demo", imports: "internal/program"},           // sees the programs from outside only
-	{name: "internal/processtest", imports: "internal/program"},    // its tests too, and they judge by the protocol's text alone
-	{name: "internal/try", imports: "internal/program"},            // like internal/demo
-	{name: "internal/systemtest", imports: "*"},                    // the whole system in its tests; nobody may import it
-	{name: "examples/*", imports: "wire cardauth cardauth/* peer"}, // what anybody's program would import
+	{name: "internal/demo", imports: "internal/program"},                    // sees the programs from outside only
+	{name: "internal/processtest", imports: "internal/program"},             // its tests too, and they judge by the protocol's text alone
+	{name: "internal/chaos", imports: "internal/program internal/udpproxy"}, // likewise, but for what the stores prove
+	{name: "internal/try", imports: "internal/program"},                     // like internal/demo
+	{name: "internal/systemtest", imports: "*"},                             // the whole system in its tests; nobody may import it
+	{name: "examples/*", imports: "wire cardauth cardauth/* peer"},          // what anybody's program would import
 	{name: "bench", imports: "*"},
 	{name: "bench/*", imports: "*"},
 }

@@ -101,6 +101,12 @@ func (e Event) Is(name string, fields ...any) bool {
 	return true
 }
 
+// ParseEvent reads a line as an event; ok is false where it is none, or was cut off.
+func ParseEvent(line string) (e Event, ok bool) {
+	ok = json.Unmarshal([]byte(line), &e) == nil
+	return e, ok
+}
+
 // Line waits for a line that pleases ok and returns it, passing over the others.
 func (p *Program) Line(what string, ok func(string) bool) (string, error) {
 	late := time.NewTimer(p.Patience)
@@ -136,8 +142,8 @@ func (p *Program) Next() (Event, error) { return p.event("an event", func(Event)
 func (p *Program) event(what string, ok func(Event) bool) (Event, error) {
 	var found Event
 	_, err := p.Line(what, func(l string) bool {
-		var e Event
-		if json.Unmarshal([]byte(l), &e) != nil || !ok(e) {
+		e, whole := ParseEvent(l)
+		if !whole || !ok(e) {
 			return false
 		}
 		found = e

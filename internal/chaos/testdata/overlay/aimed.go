@@ -1,0 +1,25 @@
+// Package aimed is no part of the programs. The test of internal/chaos adds it as it builds them, so that a process can be killed at the very
+// point where a message is in a certain state.
+package aimed
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// file names the point at which this process is to die; while it is not there, nowhere.
+var file = os.Getenv("SINETE_CHAOS_AIM")
+
+// Reached is called at each such point.
+func Reached(point string) {
+	if file == "" {
+		return
+	}
+	if aim, err := os.ReadFile(file); err != nil || string(aim) != point {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "chaos: died at %s\n", point)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // not one step further
+}
