@@ -9,13 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// udpSocket is what QUIC uses of a UDP socket; it does with less, and says so.
-type udpSocket interface {
-	quic.OOBCapablePacketConn
-	net.Conn
-	SetWriteBuffer(bytes int) error
-}
-
 // together is a UDP socket from which packets of one sender that wait together are read as one bundle (UDP_GRO, Linux 5.0). That they are
 // sent so is QUIC's own affair (UDP_SEGMENT); a bundle passes a loopback, and a network card that can do it, as one.
 type together struct {
