@@ -27,6 +27,7 @@ func (s *Store) Delete(q Query) (n int, err error) {
 	if _, err := s.disk.journal.Rewrite(d.keep); err != nil {
 		return 0, err
 	}
+	s.disk.state.remove()
 	return d.found, nil
 }
 

@@ -12,6 +12,7 @@ import (
 // disk is what a store outlives the program by.
 type disk struct {
 	journal *journal.Journal
+	state   *snapshot
 	owner   Owner
 	damage  []*Damage // that was found when it was opened
 	unlock  func() error
@@ -52,14 +53,18 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger) (*
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s := NewMemory()
-	d := &disk{unlock: func() error { return nil }, logger: logger, closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), marked: map[*Contact]bool{}, blobs: map[[32]byte]bool{}}
-	d.room.L = &d.mu
-	r := &replay{store: s, blobs: d.blobs}
-	j, damage, err := journal.Open(files, key, id, journal.Mark{}, r.visit)
+	s, state, r := blank(files, key, id)
+	state.load(r)
+	j, damage, err := journal.Open(files, key, id, state.mark, r.visit)
+	if _, other := errors.AsType[*journal.MarkError](err); other { // it was rewritten, say
+		s, state, r = blank(files, key, id)
+		j, damage, err = journal.Open(files, key, id, state.mark, r.visit)
+	}
 	if err != nil {
 		return nil, err
 	}
+	d := &disk{journal: j, state: state, blobs: r.blobs, unlock: func() error { return nil }, logger: logger, closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), marked: map[*Contact]bool{}}
+	d.room.L = &d.mu
 	for i := range damage {
 		if damage[i].Kind != journal.Torn { // of which nothing was ever acknowledged
 			d.damage = append(d.damage, &damage[i])
@@ -68,10 +73,23 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger) (*
 	for _, c := range s.numbered {
 		c.in.before = c.in.came
 	}
-	d.journal = j
 	s.disk = d
+	if j.Size()-state.mark.Offset > worthOne {
+		d.snapshot(s)
+	}
 	go d.scribe()
 	return s, nil
+}
+
+func blank(files journal.Disk, key [32]byte, id [16]byte) (*Store, *snapshot, *replay) {
+	s := NewMemory()
+	return s, newSnapshot(files, key, id), &replay{store: s, blobs: map[[32]byte]bool{}}
+}
+
+func (d *disk) snapshot(s *Store) {
+	if err := d.state.save(s, d.journal.Mark()); err != nil {
+		d.logger.Warn("the next start of the store will take longer", "err", err)
+	}
 }
 
 // Damage is what was found when the store was opened. Each cost the records that it names, and no others.
@@ -100,6 +118,7 @@ func (s *Store) Close() error {
 	if again {
 		return nil
 	}
+	d.snapshot(s)
 	return errors.Join(d.journal.Close(), d.unlock())
 }
 

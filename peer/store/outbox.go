@@ -37,7 +37,7 @@ type addition struct {
 // where too many wait, *FullError, *IOError.
 func (c *Contact) Add(texts ...string) (first uint64, err error) {
 	a := &addition{done: make(chan struct{})}
-	now := time.Now()
+	now := time.UnixMilli(time.Now().UnixMilli()) // as it travels, and is stored
 	for _, text := range texts {
 		t := Text{Time: now, Text: text}
 		rand.Read(t.ID[:])
@@ -150,7 +150,9 @@ func (c *Contact) Fail(reason wire.Code) (first, last uint64, n int) {
 
 // fail takes texts out of what waits.
 func (o *outbox) fail(f failedRecord) {
-	o.failed = append(o.failed, f)
+	if !slices.Contains(o.failed, f) {
+		o.failed = append(o.failed, f)
+	}
 	o.waiting = slices.DeleteFunc(o.waiting, func(t Text) bool { return f.First <= t.Number && t.Number <= f.Last })
 	o.bytes, o.taken = 0, min(o.taken, len(o.waiting))
 	for _, t := range o.waiting {

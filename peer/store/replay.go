@@ -58,15 +58,20 @@ func (p *replay) apply(r record) {
 		}
 	case *receivedRecord:
 		in := &p.contact(r.Contact).in
-		in.came = max(in.came, r.First)
+		place := r.First
 		for i := range r.Flight.Envelopes {
 			switch e := &r.Flight.Envelopes[i]; {
 			case e.Is == IsGone:
-				in.came++
+				place++
+				in.came = max(in.came, place)
 			case e.Is == IsPastText && e.read() == nil && e.Text != nil:
 				in.remember(e.Text.ID)
 			case e.Is == IsNewText && e.read() == nil && e.Text != nil:
-				in.arrive(e.Text)
+				if place >= in.came { // else a snapshot has it
+					in.came = place
+					in.arrive(e.Text)
+				}
+				place++
 			}
 		}
 	case *marksRecord:

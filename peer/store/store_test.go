@@ -2,8 +2,13 @@ package store
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sinete/peer/store/internal/journal"
 	"sinete/wire"
@@ -28,11 +33,82 @@ func opened(t *testing.T, dir string) *Store {
 	return s
 }
 
-// reopened closes a store and opens it again.
+// reopened closes a store and opens it again. Its state must be that which the journal alone gives.
 func reopened(t *testing.T, s *Store, dir string) *Store {
 	t.Helper()
 	must(t, s.Close())
-	return opened(t, dir)
+	b, err := os.ReadFile(filepath.Join(dir, "journal"))
+	must(t, err)
+	alone := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(alone, "journal"), b, 0o600))
+	s = opened(t, dir)
+	want, got := state(opened(t, alone)), state(s)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("the state is not that of the journal (-journal +state):\n%s", diff)
+	}
+	return s
+}
+
+// state is all that a store knows of its contacts.
+func state(s *Store) (all []any) {
+	for _, c := range s.Contacts() {
+		all = append(all, *c.snapshot(), c.out.waiting, c.in.before)
+		for _, u := range c.in.unshown {
+			all = append(all, u.place, u.text)
+		}
+	}
+	return all
+}
+
+// What comes before the snapshot is not read again; a snapshot that is lost, altered, or of a journal that is no more costs nothing else.
+func TestSnapshot(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	bob := s.Contact("bob", "Bob")
+	talk := begin(bob)
+	_, err := bob.Add("delivered", "waits")
+	must(t, err)
+	talk.Delivered(1, &wire.SealEntry{Seal: someSeal().Seal, Head: someSeal().Head})
+	to, err := talk.Receive(from(0, "theirs"))
+	must(t, err)
+	shown(bob, to)
+	must(t, s.Close())
+	want := state(s)
+	check := func(damaged int) {
+		t.Helper()
+		s, err := OpenOn(journal.Dir(dir), [32]byte{1})
+		must(t, err)
+		got := state(s)
+		got[2] = uint64(0) // what came before, which every life counts anew
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+		if n := len(s.Damage()); n != damaged {
+			t.Fatalf("%d times damaged", n)
+		}
+		must(t, s.Close())
+	}
+	edit := func(name string, change func([]byte) []byte) {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, name), change(b), 0o600))
+	}
+	flip := func(b []byte) []byte { b[len(b)/2] ^= 1; return b }
+	check(0)
+	edit(snapshotFile, flip)
+	check(0)
+	edit(snapshotFile, func(b []byte) []byte { return b[:10] })
+	check(0)
+	edit("journal", func(b []byte) []byte { b[30] ^= 1; return b }) // the record of bob, in the box
+	check(0)
+	edit(snapshotFile, func([]byte) []byte { return nil })
+	s, err = OpenOn(journal.Dir(dir), [32]byte{1})
+	must(t, err)
+	if len(s.Damage()) != 1 {
+		t.Fatal("without a snapshot the damage is not seen")
+	}
+	must(t, s.Close())
 }
 
 var channels byte

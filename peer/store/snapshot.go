@@ -1,0 +1,149 @@
+package store
+
+import (
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+
+	"golang.org/x/crypto/chacha20poly1305"
+	"golang.org/x/crypto/cryptobyte"
+
+	"sinete/peer/store/internal/journal"
+)
+
+// snapshot is the state of a store at a place of its journal, in a file, so that what comes before need not be read again when it is opened
+// (docs/store.md section 5). It is made when a store is opened and closed, where nothing else happens in it. It may be lost: the journal has it all.
+type snapshot struct {
+	files journal.Disk
+	aead  cipher.AEAD
+	id    [16]byte
+	mark  journal.Mark // of the one there is
+}
+
+const (
+	snapshotFile    = "state"
+	newSnapshotFile = "state.new"
+	worthOne        = 1 << 20 // bytes of journal that were read behind the last one
+)
+
+func newSnapshot(files journal.Disk, key [32]byte, id [16]byte) *snapshot {
+	mac := hmac.New(sha256.New, key[:]) // the journal is the only one that seals with the store key itself
+	mac.Write([]byte("sinete store state"))
+	aead, err := chacha20poly1305.NewX(mac.Sum(nil))
+	if err != nil {
+		panic("store: " + err.Error()) // only for a key of the wrong length
+	}
+	return &snapshot{files: files, aead: aead, id: id}
+}
+
+// load gives the state to a replay. Where there is none that can be used it gives nothing, and the journal is read from its start.
+func (f *snapshot) load(p *replay) {
+	sealed, err := f.read()
+	if err != nil || len(sealed) < f.aead.NonceSize() {
+		return
+	}
+	nonce, box := sealed[:f.aead.NonceSize()], sealed[f.aead.NonceSize():]
+	plain, err := f.aead.Open(nil, nonce, box, f.id[:])
+	if err != nil {
+		return
+	}
+	r := &reader{s: cryptobyte.String(plain)}
+	copy(f.mark.Generation[:], r.take(len(f.mark.Generation)))
+	f.mark.Offset, f.mark.Number = int64(r.u64()), r.u64()
+	for range r.u32() {
+		p.blobs[r.hash()] = true
+	}
+	for len(r.s) > 0 {
+		b := r.take(int(r.u32()))
+		if r.err == nil {
+			_ = p.visit(journal.Position{}, b)
+		}
+	}
+}
+
+// remove forgets the one there is: texts may stand in it that are deleted.
+func (f *snapshot) remove() {
+	_ = f.files.Remove(snapshotFile) // the next one takes its place, if it is still there
+	f.mark = journal.Mark{}
+}
+
+func (f *snapshot) read() ([]byte, error) {
+	file, err := f.files.Open(snapshotFile)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	size, err := file.Size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	_, err = file.ReadAt(b, 0)
+	return b, err
+}
+
+// save writes the state of a store at a place up to which its journal is safe. Where somebody still has texts to take, or to store, nothing is written:
+// the next life begins from the one before.
+func (f *snapshot) save(s *Store, mark journal.Mark) error {
+	b := append([]byte(nil), mark.Generation[:]...)
+	b = appendU64(appendU64(b, uint64(mark.Offset)), mark.Number)
+	s.disk.mu.Lock()
+	b = appendU32(b, uint32(len(s.disk.blobs)))
+	for h := range s.disk.blobs {
+		b = append(b, h[:]...)
+	}
+	s.disk.mu.Unlock()
+	for _, c := range s.all() {
+		records, ok := c.whole()
+		if !ok {
+			return nil
+		}
+		for _, r := range records {
+			b = append(appendU32(b, uint32(len(r))), r...)
+		}
+	}
+	nonce := make([]byte, f.aead.NonceSize())
+	rand.Read(nonce)
+	err := f.write(f.aead.Seal(nonce, nonce, b, f.id[:]))
+	if err == nil {
+		f.mark = mark
+	}
+	return err
+}
+
+func (f *snapshot) write(b []byte) error {
+	file, err := f.files.Open(newSnapshotFile)
+	if err != nil {
+		return err
+	}
+	err = file.Truncate(0)
+	if err == nil {
+		_, err = file.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := f.files.Rename(newSnapshotFile, snapshotFile); err != nil {
+		return err
+	}
+	return f.files.Sync()
+}
+
+// whole is all that is known of a contact, in records; ok is false where that is not all.
+func (c *Contact) whole() (records [][]byte, ok bool) {
+	state := c.snapshot()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.in.unshown) > 0 || c.out.leading || c.preamble != nil {
+		return nil, false
+	}
+	for _, t := range c.out.waiting {
+		records = append(records, (&queuedRecord{c.number, t}).append(nil))
+	}
+	return append(records, state.append(nil)), true
+}
