@@ -259,6 +259,7 @@ func (l *leg) deliver(f *link.Received) error {
 func (l *leg) broke(err error) {
 	c, number := l.conversation, wire.CodeOf(err)
 	c.relay.cfg.Logger.Warn("conversation ended", "peer", l.session.id, "code", number.String(), "err", err)
+	c.relay.refusal(&l.session.refusals, l.session.asks("send", l.other().session), number)
 	c.end(nil, number, number)
 }
 

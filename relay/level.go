@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"sinete/relay/audit"
 	"sinete/relay/flow"
 	"sinete/wire"
 )
@@ -49,6 +50,9 @@ func (s *session) relevel() {
 	s.who.Store(&now)
 	legs := slices.Collect(maps.Values(s.legs))
 	s.mu.Unlock()
+	changed := s.about(audit.LevelChanged)
+	changed.Before, changed.Level = before.Level.String(), now.Level.String()
+	_ = s.relay.record(changed) // a level that was taken away is not left to somebody for want of disk
 	s.relay.cfg.Logger.Info("level changed", "peer", s.id, "from", before.Level.String(), "to", now.Level.String())
 	if err := s.link.Send(wire.OwnLevel{Level: now.Level}); err != nil {
 		s.link.Fail(err)

@@ -12,16 +12,16 @@ import (
 	"sinete/wire"
 )
 
-// login runs the responder's side of the hop's handshake and registers the session.
-func (r *Relay) login(conn *transport.Conn) (*session, error) {
+// login runs the responder's side of the hop's handshake and registers the session. proved is who it is, where it fails after that.
+func (r *Relay) login(conn *transport.Conn) (_ *session, proved string, _ error) {
 	ctx := conn.Context()
 	control, err := conn.AcceptStream(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	binding, err := conn.Binding()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	s := &session{relay: r, legs: map[[16]byte]*leg{}, probes: make(chan [8]byte, 1), done: make(chan struct{})}
 	var place *place
@@ -39,6 +39,7 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 		},
 		Answered: func() { conn.ExtendLogin(wire.CardSeconds * time.Second) },
 		Admit: func(ctx context.Context, o *link.Other, h *wire.Hello) (parameters []byte, err error) {
+			proved = o.Identity
 			if o.Delegated && r.cfg.CardOnly {
 				return nil, wire.Errorf(wire.CodeSigningRefused, "a delegated key, and this relay wants the card itself")
 			}
@@ -66,6 +67,9 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 			s.link = link.New(link.Config{Conn: conn, Control: control, Channel: ch, Role: wire.RoleResponder, Other: o.Signer,
 				Patient: !o.Delegated, Sealer: r.sealer, Class: func() string { return s.level().String() }, Verifier: r.verifier,
 				Rekeys: s.rekeys(who, o, inForce)}, s)
+			if err := s.logsIn(conn.RemoteAddr().String()); err != nil {
+				return err
+			}
 			return place.take(s, send)
 		},
 	})
@@ -76,13 +80,13 @@ func (r *Relay) login(conn *transport.Conn) (*session, error) {
 		if place != nil {
 			place.release()
 		}
-		return nil, err
+		return nil, proved, err
 	}
 	conn.LoggedIn()
 	if r.changes.Load() != changes { // and was told only to those who were in already
 		s.relevel()
 	}
-	return s, nil
+	return s, proved, nil
 }
 
 func (r *Relay) meet(_ context.Context, c wire.Credentials) (*cardauth.Party, error) {

@@ -19,6 +19,7 @@ import (
 	"sinete/cardauth/revocation"
 	"sinete/cardauth/seal"
 	"sinete/internal/link"
+	"sinete/relay/audit"
 	"sinete/relay/flow"
 	"sinete/transport"
 	"sinete/transport/channel"
@@ -47,6 +48,10 @@ type Config struct {
 	Logger      *slog.Logger  // nil: none
 	// DelegationGrace is how long after the loss of a session's connection its delegation may come back (protocol.md section 7.6); 0: never.
 	DelegationGrace time.Duration
+	// Audit, if not nil, is where logins, refusals and changes of levels are recorded. It is the caller's to close.
+	Audit *audit.Log
+	// Unaudited lets people log in while Audit cannot be written.
+	Unaudited bool
 	// ResetKey lets peers notice at once that the relay was restarted: see transport.ServerConfig.
 	ResetKey [32]byte
 	// Capture, if not nil, sees every verified flight that a peer sends, with its identity. It must not change anything.
@@ -64,6 +69,8 @@ type Relay struct {
 	mu        sync.Mutex
 	byChannel map[[32]byte]*conversation
 	closed    pairs
+
+	strangers auditPace
 
 	staples atomic.Pointer[[][]byte] // of the relay's own chain
 	changes atomic.Uint64            // of levels
@@ -115,6 +122,13 @@ func Serve(ctx context.Context, socket net.PacketConn, cfg Config, ready func())
 	defer stop()
 	r.running.Go(func() { r.refreshStaples(refreshing) })
 	r.running.Go(func() { r.followLevels(refreshing) })
+	if err := r.beginAudit(refreshing); err != nil {
+		listener.Close()
+		stop()
+		r.running.Wait()
+		r.sealer.Close()
+		return err
+	}
 	if ready != nil {
 		ready()
 	}
@@ -158,15 +172,17 @@ func (r *Relay) shutDown(listener *transport.Listener) {
 	}
 	listener.Close()
 	<-gone
+	r.endAudit()
 	r.sealer.Close()
 }
 
 // serve is one connection's life.
 func (r *Relay) serve(conn *transport.Conn) {
 	log := r.cfg.Logger.With("remote", conn.RemoteAddr().String())
-	s, err := r.login(conn)
+	s, proved, err := r.login(conn)
 	if err != nil {
 		log.Info("login refused", "code", wire.CodeOf(err).String(), "err", err)
+		r.refusal(&r.strangers, audit.Record{Event: audit.LoginRefused, Identity: proved, From: conn.RemoteAddr().String()}, wire.CodeOf(err))
 		conn.Close(wire.CodeOf(err))
 		return
 	}
@@ -179,5 +195,8 @@ func (r *Relay) serve(conn *transport.Conn) {
 	err = s.link.Run(context.Background())
 	expiry.Stop()
 	s.ended(err)
+	ended := s.about(audit.Ended)
+	ended.Code = link.EndCode(err).String()
+	_ = r.record(ended) // it has ended all the same
 	log.Info("session ended", "code", link.EndCode(err).String(), "err", err)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sinete/internal/link"
+	"sinete/relay/audit"
 	"sinete/relay/flow"
 	"sinete/transport"
 	"sinete/wire"
@@ -30,6 +31,8 @@ type session struct {
 	probes chan [8]byte
 	vouch  []byte        // the seal of its delegation, as first shown in a conversation in which it may not write
 	done   chan struct{} // closed when the session is out of the directory and its conversations are told
+
+	refusals auditPace
 
 	connects link.Bucket // for the control lane's goroutine
 
@@ -100,7 +103,7 @@ func (s *session) list(req uint64) error {
 	s.mu.Unlock()
 	switch n {
 	case wire.MaxLists:
-		return s.refuse(req, wire.CodeBusy, nil)
+		return s.refuse(req, s.asks("list", nil), wire.CodeBusy, nil)
 	case 0:
 		s.relay.running.Go(s.sendLists)
 	}
@@ -158,28 +161,31 @@ func (s *session) entryOf(o *session) wire.PeerEntry {
 		Level: o.level(), Suites: o.suites, Send: s.relay.cfg.Flow.MayWrite(s.level(), o.level())}
 }
 
-func (s *session) refuse(req uint64, number wire.Code, suites []wire.Suite) error {
-	s.relay.cfg.Logger.Info("refused", "peer", s.id, "code", number.String())
+// refuse answers a request with no. rec says, for the audit log, what was asked for.
+func (s *session) refuse(req uint64, rec audit.Record, number wire.Code, suites []wire.Suite) error {
+	s.relay.cfg.Logger.Info("refused", "peer", s.id, "request", rec.Request, "code", number.String())
+	s.relay.refusal(&s.refusals, rec, number)
 	return s.link.Send(wire.Refused{Req: req, Number: number, Suites: suites})
 }
 
 func (s *session) connect(m wire.Connect) error {
 	if !s.connects.Take(time.Now(), wire.MaxConnects, wire.ConnectsPerSecond) {
-		return s.refuse(m.Req, wire.CodeBusy, nil)
+		return s.refuse(m.Req, s.asks("connect", nil), wire.CodeBusy, nil)
 	}
 	o := s.relay.people.byID(m.ID)
+	rec := s.asks("connect", o)
 	switch {
 	case o == nil || !s.sees(o):
-		return s.refuse(m.Req, wire.CodeUnknownPeer, nil)
+		return s.refuse(m.Req, rec, wire.CodeUnknownPeer, nil)
 	case !s.relay.cfg.Flow.MayConnect(s.level(), o.level()): // and newConversation looks again, when nothing can change
-		return s.refuse(m.Req, wire.CodeFlowDenied, nil)
+		return s.refuse(m.Req, rec, wire.CodeFlowDenied, nil)
 	}
 	if _, ok := wire.BestSuite(m.Suites, o.suites); !ok {
-		return s.refuse(m.Req, wire.CodeSuiteUnsupported, o.suites)
+		return s.refuse(m.Req, rec, wire.CodeSuiteUnsupported, o.suites)
 	}
 	c, number := s.relay.newConversation(s, o)
 	if number != wire.CodeBye {
-		return s.refuse(m.Req, number, nil)
+		return s.refuse(m.Req, rec, number, nil)
 	}
 	if err := s.link.Send(wire.Ringing{Req: m.Req, Conversation: c.id}); err != nil {
 		return err
@@ -197,7 +203,7 @@ func (s *session) leg(conversation [16]byte) *leg {
 func (s *session) disconnect(m wire.Disconnect) error {
 	l := s.leg(m.Conversation)
 	if l == nil {
-		return s.refuse(m.Req, wire.CodeNotConnected, nil)
+		return s.refuse(m.Req, s.asks("disconnect", nil), wire.CodeNotConnected, nil)
 	}
 	l.conversation.end(l, m.Number, told(m.Number))
 	return s.link.Send(wire.Done{Req: m.Req})
@@ -208,9 +214,11 @@ func (s *session) writeRequest(m wire.WriteRequest) error {
 	l := s.leg(m.Conversation)
 	switch {
 	case l == nil:
-		return s.refuse(m.Req, wire.CodeNotConnected, nil)
+		return s.refuse(m.Req, s.asks("write", nil), wire.CodeNotConnected, nil)
 	case !l.mayLabel(m.Label):
-		return s.refuse(m.Req, wire.CodeFlowDenied, nil)
+		rec := s.asks("write", l.other().session)
+		rec.Label = m.Label.String()
+		return s.refuse(m.Req, rec, wire.CodeFlowDenied, nil)
 	}
 	return s.link.Send(wire.Done{Req: m.Req})
 }

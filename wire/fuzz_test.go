@@ -28,6 +28,7 @@ func FuzzMachine(f *testing.F)                { fuzz(f, "machine") }
 func FuzzControl(f *testing.F)                { fuzz(f, "control") }
 func FuzzProbe(f *testing.F)                  { fuzz(f, "probe") }
 func FuzzWaiting(f *testing.F)                { fuzz(f, "waiting") }
+func FuzzAuditHead(f *testing.F)              { fuzz(f, "audit-head") }
 func FuzzAlive(f *testing.F)                  { fuzz(f, "alive") }
 
 // fuzz looks for bytes with a second encoding, a panic, or an error that says nothing to a caller.

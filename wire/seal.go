@@ -42,6 +42,7 @@ const (
 	PurposeResponder  Purpose = 2
 	PurposeHead       Purpose = 3
 	PurposeDelegation Purpose = 4
+	PurposeAuditHead  Purpose = 5
 )
 
 // SealInput is what a card signs (section 4.1).

@@ -82,6 +82,9 @@ var structures = []structure{
 	of("probe", func(v [8]byte, b []byte) []byte { return append(b, v[:]...) }, ParseProbe, named[[8]byte]{"ok", [8]byte(data("nonce", 8))}),
 	of("waiting", func(v WaitingFor, b []byte) []byte { return append(b, byte(v)) }, ParseWaiting,
 		named[WaitingFor]{"card", WaitingForCard}, named[WaitingFor]{"pin", WaitingForPIN}),
+	of("audit-head", AuditHead.Append, ParseAuditHead,
+		named[AuditHead]{"first", AuditHead{data16("log"), 1, data32("root")}},
+		named[AuditHead]{"far", AuditHead{data16("log"), 1<<64 - 1, data32("root")}}),
 	of("alive", Alive.Append, ParseAlive, named[Alive]{"ok", Alive{}}),
 }
 

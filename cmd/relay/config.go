@@ -35,6 +35,8 @@ type settings struct {
 	Policy          string   `toml:"policy"`
 	LabelsBelow     []string `toml:"labels_below"`
 	Visibility      string   `toml:"visibility"`
+	Audit           string   `toml:"audit"`
+	AuditFailure    string   `toml:"audit_failure"`
 	Revocation      string   `toml:"revocation"`
 	RevocationGrace string   `toml:"revocation_grace"`
 	Recheck         string   `toml:"revocation_recheck"`
@@ -52,7 +54,7 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		Listen: "127.0.0.1:7443", Certificate: "relay.pem", Key: "relay.key", Trust: "trust", Levels: "levels",
-		Unknown: "admit", Policy: flow.NoWriteUp.String(), Visibility: "everyone",
+		Unknown: "admit", Policy: flow.NoWriteUp.String(), Visibility: "everyone", Audit: "audit", AuditFailure: "refuse",
 		Revocation: "hard", RevocationGrace: "24h", Recheck: "15m", Cache: "revocation", RequireSigning: "any", MinSuite: wire.WeakestSuite.String(), Grace: "10m",
 		RekeyAfter: "15m", RekeyMessages: wire.DefaultRekeyCount, MaxSessions: 10_000, Log: "info",
 	}
@@ -96,7 +98,7 @@ func readSettings(file string) (settings, error) {
 
 // in has the paths that are relative begin in a folder.
 func (s settings) in(folder string) settings {
-	for _, p := range []*string{&s.Certificate, &s.Key, &s.Trust, &s.Levels, &s.Cache} {
+	for _, p := range []*string{&s.Certificate, &s.Key, &s.Trust, &s.Levels, &s.Cache, &s.Audit} {
 		if *p != "" && !filepath.IsAbs(*p) && !inHSM(*p) {
 			*p = filepath.Join(folder, *p)
 		}
@@ -118,6 +120,8 @@ type Config struct {
 	Policy         flow.Policy
 	LabelsBelow    []string           // identities that may label messages below their level
 	Cleared        bool               // people see only those whose level theirs dominates
+	Audit          string             // folder of the audit log; empty: none
+	Unaudited      bool               // people may log in while it cannot be written
 	Revocation     *revocation.Config // nil: off
 	Recheck        time.Duration      // how long after a revocation a session ends at the latest
 	RequireSigning string             // any, or card: no delegated keys (protocol.md section 4.5)
@@ -153,6 +157,10 @@ func (s settings) load(source string, now time.Time) (c Config, err error) {
 	if may := []string{"everyone", "cleared"}; !slices.Contains(may, s.Visibility) {
 		return c, badValue(source, "visibility", s.Visibility, may...)
 	}
+	if may := []string{"refuse", "continue"}; !slices.Contains(may, s.AuditFailure) {
+		return c, badValue(source, "audit_failure", s.AuditFailure, may...)
+	}
+	c.Audit, c.Unaudited = s.Audit, s.AuditFailure == "continue"
 	c.KnownOnly, c.Cleared, c.LabelsBelow = s.Unknown == "refuse", s.Visibility == "cleared", append([]string(nil), s.LabelsBelow...) // nil where there is none
 	for _, identity := range s.LabelsBelow {
 		if !levels.ValidIdentity(identity) {

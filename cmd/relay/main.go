@@ -30,6 +30,7 @@ func main() {
 type commands struct {
 	Init  initCommand  `cmd:"" help:"Write a relay.toml, commented, into a folder with trust/, relay.pem and relay.key."`
 	Serve serveCommand `cmd:"" help:"Run the relay."`
+	Audit auditCommand `cmd:"" help:"Check and show the audit log, or prove something of it."`
 	Level levelCommand `cmd:"" help:"Show or change who has which level. A running relay takes changes over at once."`
 }
 

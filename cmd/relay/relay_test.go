@@ -96,7 +96,7 @@ func TestInitWritesAConfigurationThatServes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Key: filepath.Join(dir, "relay.key"), Levels: filepath.Join(dir, "levels"), Policy: flow.NoWriteUp,
+	want := Config{Listen: "127.0.0.1:7443", Name: "relay.example", Key: filepath.Join(dir, "relay.key"), Levels: filepath.Join(dir, "levels"), Audit: filepath.Join(dir, "audit"), Policy: flow.NoWriteUp,
 		Revocation: &revocation.Config{Fresh: 450 * time.Second, Dir: filepath.Join(dir, "revocation")}, Recheck: 15 * time.Minute,
 		RequireSigning: "any", MinSuite: wire.WeakestSuite, Limits: wire.RekeyLimits{Messages: 1 << 20, Seconds: 900}, Grace: 10 * time.Minute, MaxSessions: 10_000}
 	if d := cmp.Diff(want, c, cmpopts.IgnoreFields(Config{}, "Certificate", "Anchors", "Authorities")); d != "" {

@@ -45,6 +45,13 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) (err error) 
 	if err != nil {
 		return badLevels(c.Levels, err)
 	}
+	trail, err := openAudit(c.Audit)
+	if err != nil {
+		return err
+	}
+	if trail != nil {
+		defer func() { err = errors.Join(err, trail.Close()) }()
+	}
 	card, err := sealingCard(c.Certificate)
 	if err != nil {
 		return badKeyPair(err)
@@ -62,7 +69,7 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) (err error) 
 		Limits: c.Limits, MaxSessions: c.MaxSessions, DelegationGrace: c.Grace, ResetKey: reset, Logger: log,
 		Policy:  &cardauth.Policy{Anchors: c.Anchors, Intermediates: c.Authorities, Revocation: asking},
 		Recheck: c.Recheck,
-		Level:   c.level(table), Changed: followed(ctx, table), Cleared: c.Cleared,
+		Level:   c.level(table), Changed: followed(ctx, table), Cleared: c.Cleared, Audit: trail, Unaudited: c.Unaudited,
 	}, func() { fmt.Fprintf(stdout, "listening on %s\n", socket.LocalAddr()) })
 }
 

@@ -51,6 +51,15 @@ labels_below = [{{range $i, $n := .LabelsBelow}}{{if $i}}, {{end}}{{printf "%q" 
 #   "cleared"   people see those of their rank and below whose compartments they are all in; to them nobody else exists
 visibility = {{printf "%q" .Visibility}}
 
+# The folder of the audit log, which the relay makes: who logged in and when, what was refused, whose level changed; never what people write.
+# It is personal data. "relay audit" checks and shows it. "": none.
+audit = {{printf "%q" .Audit}}
+
+# What happens while the audit log cannot be written, as on a full disk. In both cases the log on standard error says so:
+#   "refuse"    nobody can log in; those who are in go on
+#   "continue"  everything goes on, unrecorded
+audit_failure = {{printf "%q" .AuditFailure}}
+
 # What is asked about a card's revocation:
 #   "hard"   no login without a valid answer that the card is good
 #   "grace"  the same, but where the authorities cannot be reached the last good answer serves for a while

@@ -12,6 +12,7 @@ import (
 
 	"sinete/cardauth"
 	"sinete/cardauth/pkcs11card"
+	"sinete/relay/audit"
 	"sinete/relay/flow"
 	"sinete/relay/levels"
 )
@@ -191,4 +192,41 @@ func badCache(dir string, err error) error {
 
 func initDone(config, levels string) string {
 	return fmt.Sprintf("wrote %s and %s\nto run it: relay serve --config %s\n", config, levels, config)
+}
+
+const aboutAuditVerify = `Checks every record, every hash and every sealed head. Keep a head elsewhere from time to time (relay audit show --head): with --head
+the log is checked against that one, which whoever runs the relay cannot change.
+
+With --proof and --certificate nothing else is needed: no relay, no configuration, no network.`
+
+const aboutAuditProve = `Writes a proof to standard output. Whoever has the relay's certificate can check it anywhere:
+
+  relay audit verify --proof FILE --certificate relay.pem`
+
+func auditReport(r audit.Report) string {
+	text := fmt.Sprintf("%d records, %d of them here; %d heads, %d of them verified\n", r.Records, r.Present, r.Heads, r.Verified)
+	if r.Present < r.Records {
+		text += fmt.Sprintf("the files of %d records are not here, or end early; their hashes hold\n", r.Records-r.Present)
+	}
+	if r.Heads > r.Verified {
+		text += fmt.Sprintf("%d heads were sealed under another certificate: name it with --certificate\n", r.Heads-r.Verified)
+	}
+	if r.Open > 0 && r.Verified > 0 {
+		text += fmt.Sprintf("the newest %d records are under no head yet\n", r.Open)
+	}
+	return text
+}
+
+func noAudit(config string) error {
+	return &problem{what: "there is no audit log", advice: "audit in " + config + " names its folder."}
+}
+
+func nothingSealed() error {
+	return &problem{what: "the log has no head that could be verified", advice: "A running relay makes one within a minute or so. After a renewal, name the earlier certificate: --certificate FILE"}
+}
+
+func noFile(err error) error { return &problem{what: "cannot read what was named", err: err} }
+
+func certificateOnToken() error {
+	return &problem{what: "the relay's certificate is on a token", advice: "Name a copy of it (PEM): --certificate FILE"}
 }

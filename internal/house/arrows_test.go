@@ -52,6 +52,7 @@ var rooms = []room{
 	{name: "relay", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link relay/*"},
 	{name: "relay/flow", imports: "wire", pure: true},
 	{name: "relay/levels", imports: "wire"},
+	{name: "relay/audit", imports: "wire"},
 	{name: "relay/backplane", imports: "wire"},
 
 	{name: "peer", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},

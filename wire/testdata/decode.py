@@ -313,6 +313,11 @@ def probe(r):  # 2.3
 def waiting(r):  # 2.3
     r.number(1, "what for", (1, 2))
 
+def audit_head(r):  # 4.6
+    r.fixed(16, "log")
+    r.number(8, "size", range(1, 1 << 64))
+    r.fixed(32, "root")
+
 def alive(r):  # 2.3
     need(not any(r.fixed(32, "zeros")), "zeros", "not all are")
 
@@ -362,6 +367,7 @@ STRUCTURES = {
     "hop-parameters": hop_parameters, "conversation-parameters": conversation_parameters, "hop-context": hop_context,
     "conversation-context": conversation_context, "seal": seal, "delegation": delegation, "envelope": envelope,
     "content": content, "head": head, "seal-frame": seal_frame, "machine": machine, "probe": probe, "waiting": waiting, "alive": alive,
+    "audit-head": audit_head,
     "control": control, "rekey-context": rekey_context, "switched": switched, "rekey-please": rekey_please,
 }
 
@@ -627,7 +633,7 @@ REASONS = [(re.compile(words), why) for words, why in (
     (r"(type|kind|role)-\d", "unknown"),
     (r"body-too-long", "limit"),
     (r"\bno-|empty|without-suite|with-suites|leaves-\d|index-beyond|delegates|ciphertext-of-15|^\d$"
-     r"|^\d+-[a-z]|-\d\d+-[a-z]|-of-(33|201|1025)|more-staples|staple-empty|id-0|purpose|-without-envelopes|-lanes$", "range"),
+     r"|^\d+-[a-z]|-\d\d+-[a-z]|-of-(33|201|1025)|more-staples|staple-empty|id-0|size-0|purpose|-without-envelopes|-lanes$", "range"),
 )]
 
 class Vector:
