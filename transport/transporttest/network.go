@@ -79,8 +79,8 @@ func (n *Network) EndpointAt(addr *net.UDPAddr) net.PacketConn {
 		link.LatencyFunc = func(simnet.Packet) time.Duration { return n.opts.Latency + n.drawn(n.opts.Jitter) }
 	}
 	socket := simnet.NewBlockingSimConn(addr, link)
-	n.AddNode(addr, link)
 	link.Start()
+	n.AddNode(addr, link) // last: somebody may be sending there already
 	n.t.Cleanup(func() {
 		_ = socket.Close()
 		_ = link.Close()
