@@ -15,7 +15,7 @@ export GO GOFLAGS
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
 
-.PHONY: help build demo try test test-real-chains check kills chaos formal bench clean
+.PHONY: help build demo try test test-real-chains check kills chaos formal bench rivals clean
 
 # The authorities of real cards: public certificates that are kept beside the tree, not in it.
 TRUST ?= ../shared/trust
@@ -66,6 +66,10 @@ formal: ## asks the provers whether the model of the handshakes still stands
 
 bench: ## Go benchmarks
 	$(call step,benchmarks,$(GO) test -run '^$$' -bench . -benchmem ./...)
+
+rivals: ## measures NATS, Mosquitto, Prosody, a plain QUIC splice and this in turns, against the budgets; writes bench/rivals.json
+	$(call step,what the rivals need,./scripts/need.sh)
+	$(call step,rivals,$(GO) run ./bench/load -rivals -runs 5 -write bench/rivals.json)
 
 clean: ## removes what build, demo and try made
 	$(call step,clean,rm -rf bin demo-world try-world)

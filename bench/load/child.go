@@ -10,6 +10,8 @@ import (
 	"runtime/pprof"
 	"slices"
 	"time"
+
+	"sinete/bench/rivals"
 )
 
 // roleVariable tells a process that it is a child. What it is to do comes over its standard input, one JSON object a line; each
@@ -25,10 +27,11 @@ const (
 
 // Setup is the first that a child is told.
 type Setup struct {
-	System   string // "sinete" or "splice"
+	System   string // "sinete", "splice" or a rival's name
 	Role     string
 	Settings Settings
 	Address  string   // of the server, for the peers
+	Dir      string   // for files of a rival's server
 	Anchor   []byte   // DER
 	Cards    []Card   // the server's one, or one for each conversation
 	Others   []string // identities of the receivers, for the sender
@@ -51,6 +54,7 @@ type Command struct {
 type Reply struct {
 	Error   string `json:",omitempty"`
 	Address string `json:",omitempty"` // of the server, to Setup
+	Version string `json:",omitempty"` // likewise, where it is somebody else's
 	Run     Run
 	Counts  Counts
 }
@@ -73,12 +77,12 @@ type Counts struct {
 	Epochs     uint64 // rekeyings of conversations, sender only
 }
 
-// role is one of the six things that a child can be.
+// role is one of the nine things that a child can be.
 type role interface {
 	// run sends n messages and returns how long each took. Senders only.
 	run(ctx context.Context, n int) ([]time.Duration, error)
 	// count adds what only the role knows.
-	count(*Counts)
+	count(*Counts) error
 }
 
 // passive is what the roles embed that only answer.
@@ -87,7 +91,7 @@ type passive struct{}
 func (passive) run(context.Context, int) ([]time.Duration, error) {
 	return nil, fmt.Errorf("this process sends nothing")
 }
-func (passive) count(*Counts) {}
+func (passive) count(*Counts) error { return nil }
 
 // child serves the parent until it hangs up.
 func child(in io.Reader, out io.Writer) error {
@@ -98,8 +102,9 @@ func child(in io.Reader, out io.Writer) error {
 	if err := commands.Decode(&setup); err != nil {
 		return err
 	}
-	r, address, err := begin(ctx, setup)
-	if err := replies.Encode(Reply{Error: text(err), Address: address}); err != nil || r == nil {
+	r, reply, err := begin(ctx, setup)
+	reply.Error = text(err)
+	if err := replies.Encode(reply); err != nil || r == nil {
 		return err
 	}
 	defer pprof.StopCPUProfile()
@@ -123,24 +128,35 @@ func text(err error) string {
 	return ""
 }
 
-func begin(ctx context.Context, s Setup) (r role, address string, err error) {
-	switch s.System + " " + s.Role {
+func begin(ctx context.Context, s Setup) (r role, reply Reply, err error) {
+	if slices.Contains(rivals.All, s.System) {
+		s.Role = "rival " + s.Role
+	} else {
+		s.Role = s.System + " " + s.Role
+	}
+	switch s.Role {
 	case "sinete " + roleServer:
-		return startRelay(ctx, s)
+		r, reply.Address, err = startRelay(ctx, s)
 	case "sinete " + roleReceiver:
 		r, err = startReceiver(ctx, s)
 	case "sinete " + roleSender:
 		r, err = startSender(ctx, s)
 	case "splice " + roleServer:
-		return startSplice(ctx, s)
+		r, reply.Address, err = startSplice(ctx, s)
 	case "splice " + roleReceiver:
 		r, err = startSpliceReceiver(ctx, s)
 	case "splice " + roleSender:
 		r, err = startSpliceSender(ctx, s)
+	case "rival " + roleServer:
+		r, reply, err = startRival(ctx, s)
+	case "rival " + roleReceiver:
+		r, err = startRivalReceiver(ctx, s)
+	case "rival " + roleSender:
+		r, err = startRivalSender(ctx, s)
 	default:
-		err = fmt.Errorf("no role %q in %q", s.Role, s.System)
+		err = fmt.Errorf("there is no %q", s.Role)
 	}
-	return r, "", err
+	return r, reply, err
 }
 
 func obey(ctx context.Context, r role, c Command) (reply Reply) {
@@ -156,8 +172,9 @@ func obey(ctx context.Context, r role, c Command) (reply Reply) {
 			reply.Run.P50, reply.Run.P99 = took[n/2], took[n*99/100]
 		}
 	case "measure":
-		reply.Counts, err = processCounts()
-		r.count(&reply.Counts)
+		if reply.Counts, err = processCounts(); err == nil {
+			err = r.count(&reply.Counts)
+		}
 	case "profile":
 		var f *os.File
 		if f, err = os.Create(c.Profile); err == nil {

@@ -74,11 +74,15 @@ func (f *Figures) faults(system string) error {
 	return nil
 }
 
+func printJSON(w io.Writer, what any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(what)
+}
+
 func (r *Result) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
+		return printJSON(w, r)
 	}
 	suite := r.Suite
 	if suite == "" {

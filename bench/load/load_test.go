@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sinete/bench/rivals"
 	"sinete/peer"
 )
 
@@ -122,6 +124,64 @@ func TestLoadOnDisk(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it leaves %v, %v", left, err)
+	}
+}
+
+// All who take part under one window, in small: nobody loses a message, and the others say which version they are.
+func TestRound(t *testing.T) {
+	s := settings(t, "-rivals", "-for", "20ms")
+	entries, err := round(bounded(t), s, 64, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name)
+		if err := e.faults(e.Name); err != nil || e.N < 64 || e.Received != float64(e.N) || e.MessagesPerSecond <= 0 || e.Window != 64 {
+			t.Errorf("%s: %+v, %v", e.Name, e, err)
+		}
+		if foreign := slices.Contains(rivals.All, e.Name); foreign != (e.Version != "") {
+			t.Errorf("%s has the version %q", e.Name, e.Version)
+		}
+	}
+	if want := []string{ours, oursRSA, "nats", "mosquitto", "prosody", besides}; !slices.Equal(names, want) {
+		t.Errorf("%v take part, expected %v", names, want)
+	}
+}
+
+// One signature a message means at least that many of the author alone.
+func TestSingly(t *testing.T) {
+	s := settings(t, "-n", "100", "-window", "64", "-splice=false")
+	s.Singly = true
+	r, err := load(bounded(t), s, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.faults("sinete"); err != nil || r.Signatures < 200 { // the relay signs for each flight, too
+		t.Errorf("%.0f signatures for 100 messages, %v", r.Signatures, err)
+	}
+}
+
+// Budgets are judged by the right systems in the right direction.
+func TestJudge(t *testing.T) {
+	var c Contest
+	for _, window := range []int{1, 64, 1024} {
+		for i, one := range contenders(Settings{}, window) {
+			c.Entries = append(c.Entries, Entry{Name: one.name, Window: window, Figures: Figures{MessagesPerSecond: float64(100 + window + i), P50: 70, RelayCPU: 5}})
+		}
+	}
+	c.entry(ours, 1024).MessagesPerSecond = 2 * c.entry("nats", 1024).MessagesPerSecond
+	c.entry(ours, 1).P50 = 140
+	c.judge()
+	if len(c.Budgets) != len(budgets) {
+		t.Fatalf("%d of %d budgets are judged", len(c.Budgets), len(budgets))
+	}
+	for _, v := range c.Budgets {
+		switch {
+		case v.Budget == "P1" && v.Limit == 1 && (v.Got != 2 || !v.Met), v.Budget == "P3" && (v.Got != 2 || !v.Met),
+			v.Budget == "P5" && v.Met, v.Budget == "P13" && (v.Got != 5 || v.Met):
+			t.Errorf("%+v", v)
+		}
 	}
 }
 

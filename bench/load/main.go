@@ -40,7 +40,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(2)
 	}
-	if err := measure(ctx, settings, os.Stdout, os.Stderr); err != nil {
+	work := measure
+	if settings.rivals {
+		work = contest
+	}
+	if err := work(ctx, settings, os.Stdout, os.Stderr); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,9 +21,15 @@ func processCounts() (c Counts, err error) {
 		return c, err
 	}
 	c.CPU = time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	f, err := os.Open("/proc/self/status")
+	c.RSS, err = residentOf("self")
+	return c, err
+}
+
+// residentOf is the memory of a process, in bytes.
+func residentOf(process string) (bytes uint64, err error) {
+	f, err := os.Open("/proc/" + process + "/status")
 	if err != nil {
-		return c, err
+		return 0, err
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
@@ -29,9 +37,31 @@ func processCounts() (c Counts, err error) {
 		if v, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
 			var kilobytes uint64
 			_, err := fmt.Sscan(v, &kilobytes)
-			c.RSS = kilobytes << 10
-			return c, err
+			return kilobytes << 10, err
 		}
 	}
-	return c, fmt.Errorf("no VmRSS in /proc/self/status: %v", lines.Err())
+	return 0, fmt.Errorf("no VmRSS of process %s: %v", process, lines.Err())
+}
+
+// usedBy is the processor time, in steps of 10 ms, and the memory of another process.
+func usedBy(pid int) (cpu time.Duration, rss uint64, err error) {
+	process := strconv.Itoa(pid)
+	stat, err := os.ReadFile("/proc/" + process + "/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // behind the name, from the third on
+	if len(fields) < 13 {
+		return 0, 0, fmt.Errorf("%q in /proc/%s/stat", stat, process)
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return 0, 0, err
+	}
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	if err != nil {
+		return 0, 0, err
+	}
+	rss, err = residentOf(process)
+	return time.Duration(user+system) * 10 * time.Millisecond, rss, err
 }

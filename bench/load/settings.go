@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"sinete/internal/trialpki"
 	"sinete/peer"
@@ -27,8 +28,12 @@ type Settings struct {
 	Dir           string           `json:"dir,omitempty"` // where stores on disk are; empty: a folder that is gone afterwards
 	Runs          int              `json:"runs"`
 	Splice        bool             `json:"splice"`
-	RekeyMessages uint64           `json:"rekey_messages"` // envelopes of an epoch; 0: what the programs have
+	Singly        bool             `json:"singly,omitempty"` // each message waits for a seal of its own
+	RekeyMessages uint64           `json:"rekey_messages"`   // envelopes of an epoch; 0: what the programs have
 
+	rivals     bool
+	runFor     time.Duration // about, for each run of -rivals
+	file       string        // for the result of -rivals, too
 	json       bool
 	cpuProfile string
 }
@@ -56,6 +61,9 @@ func parseSettings(args []string, errors io.Writer) (Settings, error) {
 	f.IntVar(&s.Runs, "runs", 1, "measured runs; figures are their medians")
 	f.BoolVar(&s.Splice, "splice", true, "measure a plain QUIC splice beside it, run by run")
 	f.Uint64Var(&s.RekeyMessages, "rekey-messages", 0, "take new keys after so many envelopes, and measure the same without new keys in place of the splice")
+	f.BoolVar(&s.rivals, "rivals", false, "measure the rivals in turns with it, with windows of 1, 64 and 1,024, against the budgets; -n does not count")
+	f.DurationVar(&s.runFor, "for", time.Second, "with -rivals, about how long a run takes")
+	f.StringVar(&s.file, "write", "", "with -rivals, file for its result as JSON, beside the table")
 	f.BoolVar(&s.json, "json", false, "print one JSON object in place of the table")
 	f.StringVar(&s.cpuProfile, "cpuprofile", "", "directory for a CPU profile of each process")
 	if err := f.Parse(args); err != nil {

@@ -72,7 +72,10 @@ type relayRole struct {
 	card *counted
 }
 
-func (r *relayRole) count(c *Counts) { c.Signatures = r.card.signatures.Load() }
+func (r *relayRole) count(c *Counts) error {
+	c.Signatures = r.card.signatures.Load()
+	return nil
+}
 
 func startRelay(ctx context.Context, s Setup) (role, string, error) {
 	certificate, err := s.Cards[0].certificate()
@@ -165,9 +168,10 @@ type receiverRole struct {
 	received, wrongOrder, duplicates atomic.Uint64
 }
 
-func (r *receiverRole) count(c *Counts) {
+func (r *receiverRole) count(c *Counts) error {
 	c.Signatures = signatures(r.sessions)
 	c.Received, c.WrongOrder, c.Duplicates = r.received.Load(), r.wrongOrder.Load(), r.duplicates.Load()
+	return nil
 }
 
 func startReceiver(ctx context.Context, s Setup) (role, error) {
@@ -234,12 +238,13 @@ type senderRole struct {
 	loops    loops
 }
 
-func (r *senderRole) count(c *Counts) {
+func (r *senderRole) count(c *Counts) error {
 	c.Signatures = signatures(r.sessions)
 	for i, l := range r.loops {
 		c.HopEpochs += r.sessions[i].Epoch()
 		c.Epochs += l.conversation.(*outgoing).c.Epoch()
 	}
+	return nil
 }
 
 func (r *senderRole) run(ctx context.Context, n int) ([]time.Duration, error) {
@@ -258,7 +263,7 @@ func startSender(ctx context.Context, s Setup) (role, error) {
 		if err != nil {
 			return nil, err
 		}
-		out := &outgoing{c: talk, text: []byte(strings.Repeat("0", s.Settings.Size))}
+		out := &outgoing{c: talk, singly: s.Settings.Singly, text: []byte(strings.Repeat("0", s.Settings.Size))}
 		r.loops = append(r.loops, &loop{conversation: out, window: s.Settings.Window})
 	}
 	return r, nil
@@ -283,15 +288,26 @@ type outgoing struct {
 	text   []byte
 	number uint64
 	texts  []string // that go out together
+	singly bool     // each message waits for its own seal
+	sent   uint64   // everything before is sealed and written
+	next   uint64   // everything before is acknowledged
+	told   uint64   // the same, as confirmed has said
 }
 
-func (o *outgoing) send(context.Context) error {
+func (o *outgoing) send(ctx context.Context) error {
 	var digits [minSize]byte
 	d := strconv.AppendUint(digits[:0], o.number, 10)
 	copy(o.text[len(o.text)-len(d):], d)
 	o.number++
 	o.texts = append(o.texts, string(o.text))
-	return nil
+	if !o.singly {
+		return nil
+	}
+	err := o.flush()
+	for err == nil && o.sent < o.number {
+		err = o.event(ctx)
+	}
+	return err
 }
 
 func numberIn(text string) (uint64, error) {
@@ -305,18 +321,30 @@ func (o *outgoing) flush() error {
 }
 
 func (o *outgoing) confirmed(ctx context.Context) (next uint64, err error) {
-	for {
-		e, err := o.c.Next(ctx)
-		if err != nil {
-			return 0, errors.Join(context.Cause(ctx), err)
-		}
-		switch e := e.(type) {
-		case *peer.Receipt:
-			if e.Stage == peer.StagePeer {
-				return e.Number + 1, nil
-			}
-		case *peer.Closed:
-			return 0, fmt.Errorf("the conversation closed: %v", e.Number)
+	for o.next == o.told {
+		if err := o.event(ctx); err != nil {
+			return 0, err
 		}
 	}
+	o.told = o.next
+	return o.next, nil
+}
+
+// event takes one.
+func (o *outgoing) event(ctx context.Context) error {
+	e, err := o.c.Next(ctx)
+	if err != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	switch e := e.(type) {
+	case *peer.Progress:
+		o.sent = e.Last + 1
+	case *peer.Receipt:
+		if e.Stage == peer.StagePeer {
+			o.next = e.Number + 1
+		}
+	case *peer.Closed:
+		return fmt.Errorf("the conversation closed: %v", e.Number)
+	}
+	return nil
 }

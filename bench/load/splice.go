@@ -26,11 +26,12 @@ type spliceReceiver struct {
 	pairs []*splice.Receiver
 }
 
-func (r *spliceReceiver) count(c *Counts) {
+func (r *spliceReceiver) count(c *Counts) error {
 	for _, p := range r.pairs {
 		c.WrongOrder += p.WrongOrder.Load()
 		c.Received += p.Received.Load()
 	}
+	return nil
 }
 
 func startSpliceReceiver(ctx context.Context, s Setup) (role, error) {

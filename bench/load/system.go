@@ -26,31 +26,30 @@ type process struct {
 }
 
 // startProcess runs this program again with a role. ctx kills it.
-func startProcess(ctx context.Context, s Setup, log io.Writer) (p *process, address string, err error) {
+func startProcess(ctx context.Context, s Setup, log io.Writer) (p *process, reply Reply, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, "", err
+		return nil, reply, err
 	}
 	p = &process{name: s.System + " " + s.Role, cmd: exec.CommandContext(ctx, self)}
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+s.Role)
 	p.cmd.Stderr = log
 	p.cmd.SysProcAttr = diesWithParent()
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, "", err
+		return nil, reply, err
 	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
-		return nil, "", err
+		return nil, reply, err
 	}
 	if err := p.cmd.Start(); err != nil {
-		return nil, "", err
+		return nil, reply, err
 	}
 	p.tell, p.replies = json.NewEncoder(p.in), json.NewDecoder(out)
-	reply, err := p.ask(s)
-	if err != nil {
-		return nil, "", errors.Join(err, p.end())
+	if reply, err = p.ask(s); err != nil {
+		return nil, reply, errors.Join(err, p.end())
 	}
-	return p, reply.Address, nil
+	return p, reply, nil
 }
 
 func (p *process) ask(what any) (r Reply, err error) {
@@ -75,6 +74,8 @@ func (p *process) end() error {
 // system is three processes that pass messages: server, receiver, sender.
 type system struct {
 	name      string
+	version   string     // of a rival's server
+	dir       string     // of its files
 	processes []*process // by atServer, atReceiver, atSender
 }
 
@@ -95,21 +96,26 @@ type world struct {
 // startSystem starts the processes of a system.
 func startSystem(ctx context.Context, name string, s Settings, w *world, log io.Writer) (*system, error) {
 	sys := &system{name: name}
+	dir, err := os.MkdirTemp("", "load")
+	if err != nil {
+		return nil, err
+	}
+	sys.dir = dir
 	address := ""
 	for _, setup := range []Setup{
 		{Role: roleServer, Cards: []Card{w.relay}},
 		{Role: roleReceiver, Cards: w.receivers},
 		{Role: roleSender, Cards: w.senders, Others: w.identities},
 	} {
-		setup.System, setup.Settings, setup.Anchor, setup.Address = name, s, w.anchor, address
-		p, listening, err := startProcess(ctx, setup, log)
+		setup.System, setup.Settings, setup.Anchor, setup.Address, setup.Dir = name, s, w.anchor, address, dir
+		p, reply, err := startProcess(ctx, setup, log)
 		if err != nil {
 			sys.end()
 			return nil, err
 		}
 		sys.processes = append(sys.processes, p)
-		if listening != "" {
-			address = listening
+		if reply.Address != "" {
+			address, sys.version = reply.Address, reply.Version
 		}
 	}
 	return sys, nil
@@ -119,6 +125,7 @@ func (sys *system) end() {
 	for i := len(sys.processes) - 1; i >= 0; i-- {
 		_ = sys.processes[i].end() // whatever it says, all figures are taken
 	}
+	_ = os.RemoveAll(sys.dir)
 }
 
 // profile makes each process write a CPU profile until it ends.

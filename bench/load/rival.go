@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"sinete/bench/rivals"
+)
+
+// rivalServer is a rival's server: this process, or one that it has started.
+type rivalServer struct {
+	passive
+	server *rivals.Server
+}
+
+func (r *rivalServer) count(c *Counts) (err error) {
+	if r.server.PID != 0 {
+		c.CPU, c.RSS, err = usedBy(r.server.PID)
+	}
+	return err
+}
+
+func startRival(ctx context.Context, s Setup) (role, Reply, error) {
+	certificate, err := s.Cards[0].certificate()
+	if err != nil {
+		return nil, Reply{}, err
+	}
+	server, err := rivals.Start(ctx, s.System, s.Dir, certificate)
+	if err != nil {
+		return nil, Reply{}, err
+	}
+	return &rivalServer{server: server}, Reply{Address: server.Address, Version: server.Version}, nil
+}
+
+type rivalReceiver struct {
+	passive
+	pairs []*rivals.Receiver
+}
+
+func (r *rivalReceiver) count(c *Counts) error {
+	for _, p := range r.pairs {
+		c.Received += p.Received.Load()
+		c.WrongOrder += p.WrongOrder.Load()
+		c.Duplicates += p.Duplicates.Load()
+	}
+	return nil
+}
+
+func startRivalReceiver(ctx context.Context, s Setup) (role, error) {
+	r := &rivalReceiver{}
+	for i := range s.Settings.Conversations {
+		line, err := rivals.Dial(ctx, s.System, s.Address, i, 1)
+		if err != nil {
+			return nil, err
+		}
+		r.pairs = append(r.pairs, rivals.Receive(line, s.Settings.Size))
+	}
+	return r, nil
+}
+
+type rivalSender struct {
+	passive
+	settings Settings
+	loops    loops
+}
+
+func (r *rivalSender) run(ctx context.Context, n int) ([]time.Duration, error) {
+	return r.loops.run(ctx, r.settings, n)
+}
+
+func startRivalSender(ctx context.Context, s Setup) (role, error) {
+	r := &rivalSender{settings: s.Settings}
+	for i := range s.Settings.Conversations {
+		line, err := rivals.Dial(ctx, s.System, s.Address, i, 0)
+		if err != nil {
+			return nil, err
+		}
+		r.loops = append(r.loops, &loop{conversation: rivalling{rivals.NewSender(line, s.Settings.Size)}, window: s.Settings.Window})
+	}
+	return r, nil
+}
+
+type rivalling struct{ s *rivals.Sender }
+
+func (p rivalling) send(ctx context.Context) error                         { return p.s.Send(ctx) }
+func (p rivalling) flush() error                                           { return p.s.Flush() }
+func (p rivalling) confirmed(ctx context.Context) (next uint64, err error) { return p.s.Confirmed(ctx) }
