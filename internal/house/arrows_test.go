@@ -57,9 +57,10 @@ var rooms = []room{
 
 	{name: "peer", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},
 	{name: "peer/presence", imports: "wire cardauth cardauth/seal transport peer peer/store"},
-	{name: "peer/store", imports: "wire peer/store/internal/journal peer/store/internal/vault"},
+	{name: "peer/store", imports: "wire peer/store/internal/journal peer/store/internal/record peer/store/internal/vault"},
 	{name: "peer/store/internal/journal", imports: "wire"},
 	{name: "peer/store/internal/journal/journaltest", imports: "peer/store/internal/journal"},
+	{name: "peer/store/internal/record", imports: "wire", pure: true},
 	{name: "peer/store/internal/vault", imports: ""},
 	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},

@@ -2,9 +2,8 @@ package store
 
 import (
 	"sync"
-	"time"
 
-	"sinete/wire"
+	"sinete/peer/store/internal/record"
 )
 
 // Contact is what is kept of one other person. Its methods may be called by any goroutine.
@@ -26,12 +25,6 @@ type Contact struct {
 	receiving sync.Mutex // one Receive after the other; taken before mu
 }
 
-// Machine is a machine that a contact spoke from.
-type Machine struct {
-	Hash        [32]byte // protocol.md section 7.5
-	Description string   // empty where their direction was closed
-}
-
 // State is how far a text of the owner's has come (protocol.md section 6), or that it is the contact's.
 type State string
 
@@ -43,15 +36,6 @@ const (
 	Failed    State = "failed"    // it will not be sent
 	Received  State = "received"  // the contact's, with verified seals
 )
-
-// Text is a message to or from a contact.
-type Text struct {
-	ID     [16]byte
-	Number uint64    // of its author's texts to its recipient, from 0
-	Time   time.Time // the author's clock
-	Text   string
-	Label  wire.Level // of what arrived
-}
 
 // Name is the contact's, from their last certificate.
 func (c *Contact) Name() string {
@@ -68,7 +52,7 @@ func (c *Contact) named(name string) {
 	}
 	c.name = name
 	if c.store.disk != nil {
-		c.preamble = c.preamble.with(&contactRecord{c.number, c.Identity, c.name})
+		c.preamble = c.preamble.with(&record.Named{Contact: c.number, Identity: c.Identity, Name: c.name})
 	}
 }
 
@@ -78,7 +62,7 @@ func (c *Contact) SpeaksFrom(m Machine) (before *Machine) {
 	defer c.mu.Unlock()
 	before, c.machine = c.machine, &m
 	if before == nil || *before != m {
-		c.store.disk.note(&machineRecord{c.number, m})
+		c.store.disk.note(&record.Spoke{Contact: c.number, Machine: m})
 	}
 	return before
 }
@@ -94,10 +78,10 @@ func (c *Contact) current() (channel [32]byte, ok bool) {
 }
 
 // snapshot is all that is known of the contact beside messages.
-func (c *Contact) snapshot() *stateRecord {
+func (c *Contact) snapshot() *record.State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &stateRecord{Contact: c.number, Identity: c.Identity, Name: c.name, Open: c.open, Asked: c.asked, Machine: c.machine,
+	return &record.State{Contact: c.number, Identity: c.Identity, Name: c.name, Open: c.open, Asked: c.asked, Machine: c.machine,
 		Next: c.out.next, Sent: c.out.sent, Relayed: c.out.relayed, Delivered: c.out.delivered, Came: c.in.came, Shown: c.in.shown,
 		Failed: c.out.failed, IDs: c.in.ids}
 }
@@ -120,7 +104,7 @@ func (c *Contact) Asked() bool {
 func (c *Contact) opens(open bool) {
 	if c.open != open {
 		c.open = open
-		c.store.disk.note(&openRecord{c.number, open})
+		c.store.disk.note(&record.Open{Contact: c.number, Open: open})
 	}
 }
 
@@ -131,13 +115,13 @@ type preamble struct {
 }
 
 // with is p, which may be nil, with more records behind.
-func (p *preamble) with(more ...record) *preamble {
+func (p *preamble) with(more ...record.Record) *preamble {
 	next := &preamble{}
 	if p != nil {
 		next.records, next.blobs = append(next.records, p.records...), append(next.blobs, p.blobs...)
 	}
 	for _, r := range more {
-		next.records = append(next.records, r.append(nil))
+		next.records = append(next.records, r.Append(nil))
 	}
 	return next
 }

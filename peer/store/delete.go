@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 )
 
 // Delete forgets the messages that a query means, with what proves them, and returns how many there were. What is still to be sent or shown stays.
@@ -35,7 +36,7 @@ func (s *Store) Delete(q Query) (n int, err error) {
 func (s *Store) writeState() (journal.Position, error) {
 	var records [][]byte
 	for _, c := range s.all() {
-		records = append(records, c.snapshot().append(nil))
+		records = append(records, c.snapshot().Append(nil))
 		records = append(records, c.marks()...)
 	}
 	t := s.disk.journal.Append(records...)
@@ -75,12 +76,12 @@ type deletion struct {
 
 // look finds what goes, and of which channels anything stays.
 func (d *deletion) look(_ journal.Position, b []byte) error {
-	r, err := parseRecord(b)
+	r, err := record.Parse(b)
 	if err != nil {
 		return nil
 	}
 	switch r := r.(type) {
-	case *queuedRecord:
+	case *record.Queued:
 		c := d.store.byNumber(r.Contact)
 		if state, _ := c.state(r.Text.Number); d.query.matches(c, r.Text.Time, &r.Text) && (state == Delivered || state == Failed) {
 			if d.own[r.Contact] == nil {
@@ -89,13 +90,13 @@ func (d *deletion) look(_ journal.Position, b []byte) error {
 			d.own[r.Contact][r.Text.Number] = true
 			d.found++
 		}
-	case *pastRecord:
+	case *record.Past:
 		if d.goes(r) {
 			d.found++
 		}
-	case *sentRecord:
+	case *record.Sent:
 		d.note(&r.Flight, d.trimSent(r))
-	case *receivedRecord:
+	case *record.Received:
 		n := d.trimReceived(r)
 		d.found += n
 		d.note(&r.Flight, n)
@@ -106,79 +107,69 @@ func (d *deletion) look(_ journal.Position, b []byte) error {
 // note takes a flight of which n texts go.
 func (d *deletion) note(f *Flight, n int) {
 	d.seen[f.Channel] = true
-	d.live[f.Channel] = d.live[f.Channel] || f.worth()
-	d.trimmed[f.Channel] = d.trimmed[f.Channel] || n > 0 && !f.worth()
-}
-
-// worth reports whether there is a message in a flight that was not deleted.
-func (f *Flight) worth() bool {
-	for i := range f.Envelopes {
-		if is := f.Envelopes[i].Is; is == IsOwnText || is == IsNewText || is == IsPastText {
-			return true
-		}
-	}
-	return false
+	d.live[f.Channel] = d.live[f.Channel] || f.Worth()
+	d.trimmed[f.Channel] = d.trimmed[f.Channel] || n > 0 && !f.Worth()
 }
 
 // keep is what becomes of a record.
 func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
-	r, err := parseRecord(b)
+	r, err := record.Parse(b)
 	if err != nil {
 		return b, true // of a later version of the program, say
 	}
 	old := at.Number < d.state.Number
 	stays := true
 	switch r := r.(type) {
-	case *queuedRecord:
+	case *record.Queued:
 		stays = !d.own[r.Contact][r.Text.Number]
-	case *pastRecord:
+	case *record.Past:
 		stays = !d.goes(r)
-	case *sentRecord:
+	case *record.Sent:
 		b, stays = d.left(b, r, &r.Flight, d.trimSent(r))
-	case *receivedRecord:
+	case *record.Received:
 		b, stays = d.left(b, r, &r.Flight, d.trimReceived(r))
-	case *channelRecord:
+	case *record.Channel:
 		stays = d.stays(r.Channel)
 		if d.trimmed[r.Channel] && !r.Trimmed {
 			r.Trimmed = true
-			b = r.append(nil)
+			b = r.Append(nil)
 		}
-	case *epochRecord:
+	case *record.Epoch:
 		stays = d.stays(r.Channel)
-	case *marksRecord:
+	case *record.Marks:
 		stays = !old || r.Receipt != nil && d.stays(r.Receipt.Head.Channel)
-	case *contactRecord, *machineRecord, *openRecord, *failedRecord, *stateRecord:
+	case *record.Named, *record.Spoke, *record.Open, *record.Failed, *record.State:
 		stays = !old
 	}
 	return b, stays
 }
 
 // left is what is left of a flight's record b of which n texts go.
-func (d *deletion) left(b []byte, r record, f *Flight, n int) ([]byte, bool) {
+func (d *deletion) left(b []byte, r record.Record, f *Flight, n int) ([]byte, bool) {
 	if n == 0 {
 		return b, d.stays(f.Channel)
 	}
-	return r.append(nil), f.worth()
+	return r.Append(nil), f.Worth()
 }
 
-func (d *deletion) goes(r *pastRecord) bool {
+func (d *deletion) goes(r *record.Past) bool {
 	return d.query.matches(d.store.byNumber(r.Contact), r.Text.Time, &r.Text)
 }
 
 // stays reports whether anything is left of a channel, or may still come.
 func (d *deletion) stays(channel [32]byte) bool { return d.live[channel] || !d.seen[channel] }
 
-func (d *deletion) trimSent(r *sentRecord) (n int) {
+func (d *deletion) trimSent(r *record.Sent) (n int) {
 	for i := range r.Flight.Envelopes {
 		if e := &r.Flight.Envelopes[i]; e.Is == IsOwnText && d.own[r.Contact][e.Number] {
-			e.forget()
+			e.Forget()
 			n++
 		}
 	}
 	return n
 }
 
-func (d *deletion) trimReceived(r *receivedRecord) (n int) {
+func (d *deletion) trimReceived(r *record.Received) (n int) {
 	c := d.store.byNumber(r.Contact)
 	place := r.First
 	for i := range r.Flight.Envelopes {
@@ -187,8 +178,8 @@ func (d *deletion) trimReceived(r *receivedRecord) (n int) {
 			continue
 		}
 		past := e.Is == IsPastText
-		if (past || e.Is == IsNewText && c.hasShown(place)) && e.read() == nil && e.Text != nil && d.query.matches(c, r.At, e.Text) {
-			e.forget()
+		if (past || e.Is == IsNewText && c.hasShown(place)) && e.Read() == nil && e.Text != nil && d.query.matches(c, r.At, e.Text) {
+			e.Forget()
 			n++
 			if past {
 				e.Is = IsOther
@@ -199,9 +190,4 @@ func (d *deletion) trimReceived(r *receivedRecord) (n int) {
 		}
 	}
 	return n
-}
-
-// forget leaves of an envelope what its neighbours are proved by.
-func (e *Envelope) forget() {
-	e.Is, e.Number, e.Content, e.Text, e.Opening = IsGone, 0, nil, nil, [32]byte{}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 )
 
 // disk is what a store outlives the program by.
@@ -123,11 +124,11 @@ func (s *Store) Close() error {
 }
 
 // note has a record written soon. It is of no harm if a loss of power takes it.
-func (d *disk) note(r record) {
+func (d *disk) note(r record.Record) {
 	if d == nil {
 		return
 	}
-	b := r.append(nil)
+	b := r.Append(nil)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.records = append(d.records, b)
@@ -230,13 +231,13 @@ func (c *Contact) marks() (records [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.out
-	m := marksRecord{Contact: c.number, Shown: c.in.shown, Relayed: o.relayed, Delivered: o.delivered}
+	m := record.Marks{Contact: c.number, Shown: c.in.shown, Relayed: o.relayed, Delivered: o.delivered}
 	for i := range o.receipts {
 		m.Receipt = &o.receipts[i]
-		records = append(records, m.append(nil))
+		records = append(records, m.Append(nil))
 	}
 	if len(o.receipts) == 0 {
-		records = append(records, m.append(nil))
+		records = append(records, m.Append(nil))
 	}
 	o.receipts = nil
 	return records

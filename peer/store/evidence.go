@@ -5,9 +5,8 @@ import (
 	"iter"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
 
@@ -35,7 +34,7 @@ type gathering struct {
 	store    *Store
 	blobs    map[[32]byte][]byte
 	channels map[[32]byte]*Known
-	records  map[[32]byte]*channelRecord
+	records  map[[32]byte]*record.Channel
 	texts    map[uint32]map[uint64]journal.Position // of the owner's
 }
 
@@ -45,7 +44,7 @@ func (s *Store) Evidence() iter.Seq2[Evidence, error] {
 		if s.disk == nil {
 			return
 		}
-		g := &gathering{s, map[[32]byte][]byte{}, map[[32]byte]*Known{}, map[[32]byte]*channelRecord{}, map[uint32]map[uint64]journal.Position{}}
+		g := &gathering{s, map[[32]byte][]byte{}, map[[32]byte]*Known{}, map[[32]byte]*record.Channel{}, map[uint32]map[uint64]journal.Position{}}
 		_, err := s.disk.journal.Scan(journal.Mark{}, g.gather)
 		if err == nil {
 			g.complete()
@@ -63,22 +62,22 @@ func (s *Store) Evidence() iter.Seq2[Evidence, error] {
 }
 
 func (g *gathering) gather(at journal.Position, b []byte) error {
-	if k := kind(b[0]); k == kindSent || k == kindReceived {
+	if k := record.Kind(b[0]); k == record.KindSent || k == record.KindReceived {
 		return nil
 	}
-	r, err := parseRecord(b)
+	r, err := record.Parse(b)
 	if err != nil {
 		return nil
 	}
 	switch r := r.(type) {
-	case *blobRecord:
+	case *record.Blob:
 		g.blobs[sha256.Sum256(r.Bytes)] = r.Bytes
-	case *channelRecord:
+	case *record.Channel:
 		g.records[r.Channel] = r
 		g.known(r.Channel)
-	case *epochRecord:
+	case *record.Epoch:
 		g.known(r.Channel).Epochs[r.Epoch] = r.TH
-	case *queuedRecord:
+	case *record.Queued:
 		if g.texts[r.Contact] == nil {
 			g.texts[r.Contact] = map[uint64]journal.Position{}
 		}
@@ -106,7 +105,7 @@ func (g *gathering) complete() {
 }
 
 // credentials are what hashes stand for. What is lost is missing.
-func (g *gathering) credentials(hashes credentials) (c wire.Credentials) {
+func (g *gathering) credentials(hashes record.Credentials) (c wire.Credentials) {
 	for _, h := range hashes.Chain {
 		c.Chain = append(c.Chain, g.blobs[h])
 	}
@@ -114,39 +113,32 @@ func (g *gathering) credentials(hashes credentials) (c wire.Credentials) {
 		c.Staples = append(c.Staples, g.blobs[h])
 	}
 	for _, h := range hashes.Delegation {
-		var statement cryptobyte.String
-		rest := cryptobyte.String(g.blobs[h])
-		if !rest.ReadUint16LengthPrefixed(&statement) {
-			continue
-		}
-		if seal, err := wire.ParseSeal(rest); err == nil {
-			c.Delegation = &wire.SealedDelegation{Statement: statement, Seal: seal}
-		}
+		c.Delegation, _ = record.ParseDelegation(g.blobs[h]) // what is lost is missing
 	}
 	return c
 }
 
 func (g *gathering) evidence(b []byte) (e Evidence, ok bool) {
-	r, err := parseRecord(b)
+	r, err := record.Parse(b)
 	if err != nil {
 		return e, false
 	}
 	switch r := r.(type) {
-	case *sentRecord:
+	case *record.Sent:
 		for i := range r.Flight.Envelopes {
 			if env := &r.Flight.Envelopes[i]; env.Is == IsOwnText {
 				env.Text = g.own(r.Contact, env.Number)
 			}
 		}
 		e = Evidence{At: r.At, Own: true, Flight: &r.Flight, Channel: g.channels[r.Flight.Channel]}
-	case *receivedRecord:
+	case *record.Received:
 		for i := range r.Flight.Envelopes {
 			if env := &r.Flight.Envelopes[i]; env.Is != IsGone {
-				_ = env.read() // it was read before it was stored
+				_ = env.Read() // it was read before it was stored
 			}
 		}
 		e = Evidence{At: r.At, Flight: &r.Flight, Channel: g.channels[r.Flight.Channel]}
-	case *marksRecord:
+	case *record.Marks:
 		if r.Receipt == nil {
 			return e, false
 		}
@@ -165,8 +157,8 @@ func (g *gathering) own(contact uint32, number uint64) *Text {
 	if err != nil {
 		return nil
 	}
-	if r, err := parseRecord(b); err == nil {
-		if q, ok := r.(*queuedRecord); ok {
+	if r, err := record.Parse(b); err == nil {
+		if q, ok := r.(*record.Queued); ok {
 			return &q.Text
 		}
 	}

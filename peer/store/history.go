@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
 
@@ -57,10 +58,10 @@ func (s *Store) History(q Query) iter.Seq2[Entry, error] {
 		}
 		q := q.lower()
 		_, err := s.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
-			if k := kind(b[0]); k != kindQueued && k != kindReceived && k != kindPast {
+			if k := record.Kind(b[0]); k != record.KindQueued && k != record.KindReceived && k != record.KindPast {
 				return nil
 			}
-			r, err := parseRecord(b)
+			r, err := record.Parse(b)
 			if err != nil {
 				return nil
 			}
@@ -91,22 +92,22 @@ func (q *Query) matches(c *Contact, at time.Time, t *Text) bool {
 }
 
 // entries are the messages in a record that a query means.
-func (s *Store) entries(r record, q *Query) (entries []Entry) {
+func (s *Store) entries(r record.Record, q *Query) (entries []Entry) {
 	switch r := r.(type) {
-	case *queuedRecord:
+	case *record.Queued:
 		c := s.byNumber(r.Contact)
 		if q.matches(c, r.Text.Time, &r.Text) {
 			state, reason := c.state(r.Text.Number)
 			entries = append(entries, Entry{c.Identity, c.Name(), r.Text, r.Text.Time, state, reason})
 		}
-	case *pastRecord:
+	case *record.Past:
 		if c := s.byNumber(r.Contact); q.matches(c, r.Text.Time, &r.Text) {
-			entries = append(entries, Entry{c.Identity, c.Name(), r.Text, r.Text.Time, r.state(), r.Reason})
+			entries = append(entries, Entry{c.Identity, c.Name(), r.Text, r.Text.Time, pastState(r), r.Reason})
 		}
-	case *receivedRecord:
+	case *record.Received:
 		c := s.byNumber(r.Contact)
 		for i := range r.Flight.Envelopes {
-			if e := &r.Flight.Envelopes[i]; (e.Is == IsNewText || e.Is == IsPastText) && e.read() == nil && e.Text != nil && q.matches(c, r.At, e.Text) {
+			if e := &r.Flight.Envelopes[i]; (e.Is == IsNewText || e.Is == IsPastText) && e.Read() == nil && e.Text != nil && q.matches(c, r.At, e.Text) {
 				entries = append(entries, Entry{c.Identity, c.Name(), *e.Text, r.At, Received, 0})
 			}
 		}
@@ -114,8 +115,8 @@ func (s *Store) entries(r record, q *Query) (entries []Entry) {
 	return entries
 }
 
-func (c *pastRecord) state() State {
-	if c.Delivered {
+func pastState(r *record.Past) State {
+	if r.Delivered {
 		return Delivered
 	}
 	return Failed

@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"sinete/peer/store/internal/record"
+)
 
 // inbox is what has come from a contact. The contact's mu guards it.
 type inbox struct {
@@ -129,7 +133,7 @@ func (t *Talk) Receive(flights ...*Flight) (to uint64, err error) {
 			}
 		}
 		if c.store.disk != nil {
-			records = append(records, (&receivedRecord{c.number, time.Now(), first, *f}).append(nil))
+			records = append(records, (&record.Received{Contact: c.number, At: time.Now(), First: first, Flight: *f}).Append(nil))
 		}
 	}
 	c.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 	"sinete/peer/store/internal/vault"
 )
 
@@ -165,7 +166,7 @@ type merging struct {
 	fresh    map[uint32]bool     // of those, that had nothing
 	next     map[uint32]uint64   // numbers of the owner's next texts to the others
 	known    map[[16]byte]bool   // ids of the messages that to has
-	records  []record
+	records  []record.Record
 	n        int // messages among them
 }
 
@@ -184,7 +185,7 @@ func (s *Store) merge(from *Store) (int, error) {
 		m.fresh[c.number] = state.Next == 0 && state.Came == 0
 	}
 	_, err := from.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
-		if r, err := parseRecord(b); err == nil && m.adopts(r) {
+		if r, err := record.Parse(b); err == nil && m.adopts(r) {
 			m.records = append(m.records, r)
 		}
 		return nil
@@ -199,7 +200,7 @@ func (s *Store) merge(from *Store) (int, error) {
 	}
 	var records [][]byte
 	for _, r := range m.records {
-		records = append(records, r.append(nil))
+		records = append(records, r.Append(nil))
 	}
 	if err := s.disk.journal.Append(records...).Wait(); err != nil { // all or nothing
 		return 0, err
@@ -219,11 +220,11 @@ func (s *Store) merge(from *Store) (int, error) {
 }
 
 // adopts makes a record one of this store's, and reports whether it is wanted.
-func (m *merging) adopts(r record) bool {
-	if b, ok := r.(*blobRecord); ok {
+func (m *merging) adopts(r record.Record) bool {
+	if b, ok := r.(*record.Blob); ok {
 		return !m.to.disk.has(sha256.Sum256(b.Bytes))
 	}
-	number := r.contact()
+	number := r.ContactNumber()
 	theirs := *number
 	c := m.contacts[theirs]
 	if c == nil {
@@ -231,15 +232,15 @@ func (m *merging) adopts(r record) bool {
 	}
 	*number = c.number
 	switch r := r.(type) {
-	case *contactRecord:
+	case *record.Named:
 		return false
-	case *channelRecord, *epochRecord:
+	case *record.Channel, *record.Epoch:
 		return true
-	case *queuedRecord:
+	case *record.Queued:
 		return m.adoptsOwn(r, theirs)
-	case *pastRecord:
+	case *record.Past:
 		return m.isNew(r.Text.ID)
-	case *receivedRecord:
+	case *record.Received:
 		if !m.fresh[theirs] {
 			r.First = 0 // their places say nothing here
 		}
@@ -256,13 +257,13 @@ func (m *merging) isNew(id [16]byte) bool {
 	return true
 }
 
-func (m *merging) adoptsOwn(r *queuedRecord, theirs uint32) bool {
+func (m *merging) adoptsOwn(r *record.Queued, theirs uint32) bool {
 	if !m.isNew(r.Text.ID) || m.fresh[theirs] {
 		return m.fresh[theirs]
 	}
 	state, reason := m.from.numbered[theirs].state(r.Text.Number)
 	if state == Delivered || state == Failed {
-		m.records = append(m.records, &pastRecord{r.Contact, r.Text, state == Delivered, reason})
+		m.records = append(m.records, &record.Past{Contact: r.Contact, Text: r.Text, Delivered: state == Delivered, Reason: reason})
 		return false
 	}
 	r.Text.Number = m.next[theirs]
@@ -274,7 +275,7 @@ func (m *merging) adoptsFlight(f *Flight, fresh bool) bool {
 	wanted := fresh
 	for i := range f.Envelopes {
 		e := &f.Envelopes[i]
-		if (e.Is != IsNewText && e.Is != IsPastText) || e.read() != nil || e.Text == nil {
+		if (e.Is != IsNewText && e.Is != IsPastText) || e.Read() != nil || e.Text == nil {
 			continue
 		}
 		switch isNew := m.isNew(e.Text.ID); {

@@ -30,7 +30,7 @@ func TestMove(t *testing.T) {
 	to, err := talk.Receive(from(0, "shown", "missed"))
 	must(t, err)
 	bob.Show(to)
-	bob.SpeaksFrom(Machine{[32]byte{1}, "one"})
+	bob.SpeaksFrom(Machine{Hash: [32]byte{1}, Description: "one"})
 	all := history(t, s, Query{})
 
 	dir := t.TempDir()

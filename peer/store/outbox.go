@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
 
@@ -21,7 +22,7 @@ type outbox struct {
 
 	// Everything before these has been written, has been acknowledged by the relay, and by the contact.
 	sent, relayed, delivered uint64
-	failed                   []failedRecord
+	failed                   []record.Failed
 	receipts                 []wire.SealEntry // H3, the latest of each channel, not in the journal yet
 }
 
@@ -112,7 +113,7 @@ func (c *Contact) lead() {
 		for _, a := range batch {
 			next = c.out.place(a, next)
 			for _, t := range a.texts {
-				records = append(records, (&queuedRecord{c.number, t}).append(nil))
+				records = append(records, (&record.Queued{Contact: c.number, Text: t}).Append(nil))
 			}
 		}
 		err := c.append(records...)
@@ -142,14 +143,14 @@ func (c *Contact) Fail(reason wire.Code) (first, last uint64, n int) {
 	if n = len(o.waiting); n == 0 {
 		return 0, 0, 0
 	}
-	f := failedRecord{c.number, o.waiting[0].Number, o.waiting[n-1].Number, reason}
+	f := record.Failed{Contact: c.number, First: o.waiting[0].Number, Last: o.waiting[n-1].Number, Reason: reason}
 	o.fail(f)
 	c.store.disk.note(&f)
 	return f.First, f.Last, n
 }
 
 // fail takes texts out of what waits.
-func (o *outbox) fail(f failedRecord) {
+func (o *outbox) fail(f record.Failed) {
 	if !slices.Contains(o.failed, f) {
 		o.failed = append(o.failed, f)
 	}

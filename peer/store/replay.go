@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
 
@@ -16,7 +17,7 @@ type replay struct {
 }
 
 func (p *replay) visit(_ journal.Position, b []byte) error {
-	r, err := parseRecord(b)
+	r, err := record.Parse(b)
 	if err != nil {
 		p.bad++ // of a later version of the program, say: the others are good
 		return nil
@@ -33,30 +34,30 @@ func (p *replay) contact(number uint32) *Contact {
 	return p.store.newContact(number)
 }
 
-func (p *replay) apply(r record) {
+func (p *replay) apply(r record.Record) {
 	switch r := r.(type) {
-	case *contactRecord:
+	case *record.Named:
 		c := p.contact(r.Contact)
 		c.Identity, c.name = r.Identity, r.Name
 		p.store.contacts[r.Identity] = c
-	case *blobRecord:
+	case *record.Blob:
 		p.blobs[sha256.Sum256(r.Bytes)] = true
-	case *channelRecord:
+	case *record.Channel:
 		p.contact(r.Contact).asked = r.Role == wire.RoleInitiator
-	case *machineRecord:
+	case *record.Spoke:
 		p.contact(r.Contact).machine = &r.Machine
-	case *openRecord:
+	case *record.Open:
 		p.contact(r.Contact).open = r.Open
-	case *queuedRecord:
+	case *record.Queued:
 		p.contact(r.Contact).out.restore(r.Text)
-	case *sentRecord:
+	case *record.Sent:
 		o := &p.contact(r.Contact).out
 		for i := range r.Flight.Envelopes {
 			if e := &r.Flight.Envelopes[i]; e.Is == IsOwnText {
 				o.sent = max(o.sent, e.Number+1)
 			}
 		}
-	case *receivedRecord:
+	case *record.Received:
 		in := &p.contact(r.Contact).in
 		place := r.First
 		for i := range r.Flight.Envelopes {
@@ -64,9 +65,9 @@ func (p *replay) apply(r record) {
 			case e.Is == IsGone:
 				place++
 				in.came = max(in.came, place)
-			case e.Is == IsPastText && e.read() == nil && e.Text != nil:
+			case e.Is == IsPastText && e.Read() == nil && e.Text != nil:
 				in.remember(e.Text.ID)
-			case e.Is == IsNewText && e.read() == nil && e.Text != nil:
+			case e.Is == IsNewText && e.Read() == nil && e.Text != nil:
 				if place >= in.came { // else a snapshot has it
 					in.came = place
 					in.arrive(e.Text)
@@ -74,13 +75,13 @@ func (p *replay) apply(r record) {
 				place++
 			}
 		}
-	case *marksRecord:
+	case *record.Marks:
 		c := p.contact(r.Contact)
 		c.in.show(r.Shown)
 		c.out.relayed = max(c.out.relayed, r.Relayed)
 		c.out.delivered = max(c.out.delivered, r.Delivered)
 		c.out.confirm(r.Delivered)
-	case *stateRecord:
+	case *record.State:
 		c := p.contact(r.Contact)
 		c.Identity, c.name, c.open, c.asked, c.machine = r.Identity, r.Name, r.Open, r.Asked, r.Machine
 		if c.Identity != "" {
@@ -98,7 +99,7 @@ func (p *replay) apply(r record) {
 		for _, id := range r.IDs {
 			c.in.remember(id)
 		}
-	case *failedRecord:
+	case *record.Failed:
 		p.contact(r.Contact).out.fail(*r)
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 
 	"golang.org/x/crypto/chacha20poly1305"
 	"golang.org/x/crypto/cryptobyte"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 )
 
 // snapshot is the state of a store at a place of its journal, in a file, so that what comes before need not be read again when it is opened
@@ -49,17 +51,21 @@ func (f *snapshot) load(p *replay) {
 	if err != nil {
 		return
 	}
-	r := &reader{s: cryptobyte.String(plain)}
-	copy(f.mark.Generation[:], r.take(len(f.mark.Generation)))
-	f.mark.Offset, f.mark.Number = int64(r.u64()), r.u64()
-	for range r.u32() {
-		p.blobs[r.hash()] = true
+	r := cryptobyte.String(plain)
+	var offset, number uint64
+	var blobs, n uint32
+	if !r.CopyBytes(f.mark.Generation[:]) || !r.ReadUint64(&offset) || !r.ReadUint64(&number) || !r.ReadUint32(&blobs) {
+		f.mark = journal.Mark{}
+		return
 	}
-	for len(r.s) > 0 {
-		b := r.take(int(r.u32()))
-		if r.err == nil {
-			_ = p.visit(journal.Position{}, b)
-		}
+	f.mark.Offset, f.mark.Number = int64(offset), number
+	for range blobs {
+		var h [32]byte
+		r.CopyBytes(h[:])
+		p.blobs[h] = true
+	}
+	for b := []byte(nil); r.ReadUint32(&n) && r.ReadBytes(&b, int(n)); {
+		_ = p.visit(journal.Position{}, b)
 	}
 }
 
@@ -88,9 +94,10 @@ func (f *snapshot) read() ([]byte, error) {
 // the next life begins from the one before.
 func (f *snapshot) save(s *Store, mark journal.Mark) error {
 	b := append([]byte(nil), mark.Generation[:]...)
-	b = appendU64(appendU64(b, uint64(mark.Offset)), mark.Number)
+	b = binary.BigEndian.AppendUint64(b, uint64(mark.Offset))
+	b = binary.BigEndian.AppendUint64(b, mark.Number)
 	s.disk.mu.Lock()
-	b = appendU32(b, uint32(len(s.disk.blobs)))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.disk.blobs)))
 	for h := range s.disk.blobs {
 		b = append(b, h[:]...)
 	}
@@ -101,7 +108,7 @@ func (f *snapshot) save(s *Store, mark journal.Mark) error {
 			return nil
 		}
 		for _, r := range records {
-			b = append(appendU32(b, uint32(len(r))), r...)
+			b = append(binary.BigEndian.AppendUint32(b, uint32(len(r))), r...)
 		}
 	}
 	nonce := make([]byte, f.aead.NonceSize())
@@ -143,7 +150,7 @@ func (c *Contact) whole() (records [][]byte, ok bool) {
 		return nil, false
 	}
 	for _, t := range c.out.waiting {
-		records = append(records, (&queuedRecord{c.number, t}).append(nil))
+		records = append(records, (&record.Queued{Contact: c.number, Text: t}).Append(nil))
 	}
-	return append(records, state.append(nil)), true
+	return append(records, state.Append(nil)), true
 }

@@ -9,8 +9,29 @@ import (
 	"strings"
 	"sync"
 
+	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
+
+// What records are made of (docs/store.md section 4).
+type (
+	Text     = record.Text
+	Machine  = record.Machine
+	Flight   = record.Flight
+	Envelope = record.Envelope
+)
+
+// What an envelope may be to the store.
+const (
+	IsOther    = record.IsOther
+	IsNewText  = record.IsNewText
+	IsOwnText  = record.IsOwnText
+	IsGone     = record.IsGone
+	IsPastText = record.IsPastText
+)
+
+// TextOf is the text in a content.
+func TextOf(c *wire.Content, label wire.Level) *Text { return record.TextOf(c, label) }
 
 // Store is what one person keeps.
 type Store struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
 
@@ -232,7 +233,7 @@ func TestStateOutlives(t *testing.T) {
 	s := opened(t, dir)
 	c := s.Contact("bob", "Bob")
 	talk := begin(c)
-	if before := c.SpeaksFrom(Machine{[32]byte{1}, "one"}); before != nil {
+	if before := c.SpeaksFrom(Machine{Hash: [32]byte{1}, Description: "one"}); before != nil {
 		t.Fatalf("before the first there was %+v", before)
 	}
 	_, err := c.Add("in vain")
@@ -242,7 +243,7 @@ func TestStateOutlives(t *testing.T) {
 	}
 	s = reopened(t, s, dir)
 	c = s.Known("bob")
-	if before := c.SpeaksFrom(Machine{[32]byte{2}, "two"}); before == nil || before.Description != "one" {
+	if before := c.SpeaksFrom(Machine{Hash: [32]byte{2}, Description: "two"}); before == nil || before.Description != "one" {
 		t.Fatalf("the machine before was %+v", before)
 	}
 	if n, _ := c.Waiting(); n != 0 || !c.WasOpen() {
@@ -280,7 +281,7 @@ func TestDelete(t *testing.T) {
 	must(t, err)
 	bob.Show(to)
 	bob.Show(to)
-	bob.SpeaksFrom(Machine{[32]byte{1}, "one"})
+	bob.SpeaksFrom(Machine{Hash: [32]byte{1}, Description: "one"})
 	_, err = eva.Add("secret of eva")
 	must(t, err)
 	begin(eva).Delivered(1, &wire.SealEntry{Seal: someSeal().Seal, Head: someSeal().Head})
@@ -320,4 +321,27 @@ func TestDelete(t *testing.T) {
 	to, err = begin(s.Known("bob")).Receive(from(0, "a secret", "new", "newest"))
 	must(t, err)
 	wantTexts(t, shown(s.Known("bob"), to), "newest")
+}
+
+// Whatever records say, and in whatever order, a store is made of them.
+func FuzzReplay(f *testing.F) {
+	f.Add((&record.State{Contact: 1, Identity: "a", Next: 5, Came: 3, Shown: 9}).Append(nil), (&record.Queued{Contact: 1, Text: Text{Number: 7}}).Append(nil),
+		(&record.Marks{Contact: 1, Shown: 1 << 60, Delivered: 1 << 60}).Append(nil))
+	f.Add((&record.Received{Contact: 1, First: 1 << 63, Flight: *from(0, "a", "b")}).Append(nil), (&record.Named{Contact: 1, Identity: "a"}).Append(nil),
+		(&record.Failed{Contact: 1, First: 9, Last: 1}).Append(nil))
+	f.Fuzz(func(t *testing.T, a, b, c []byte) {
+		p := &replay{store: NewMemory(), blobs: map[[32]byte]bool{}}
+		for _, r := range [][]byte{a, b, c, b, a} {
+			must(t, p.visit(journal.Position{}, r))
+		}
+		for _, c := range p.store.all() {
+			talk := c.Talk(Channel{})
+			talk.Take(10, 1<<20, 0)
+			talk.Delivered(1, nil)
+			shown(c, 1<<62)
+			if n, unsent := c.Waiting(); n < 0 || unsent < 0 || unsent > n {
+				t.Fatalf("%d wait, %d unsent", n, unsent)
+			}
+		}
+	})
 }

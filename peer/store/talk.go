@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
 
@@ -32,10 +33,10 @@ func (c *Contact) Talk(ch Channel) *Talk {
 	t := &Talk{c, ch.ID, make(chan struct{}, 1)}
 	c.out.talk, c.out.taken = t, 0
 	if c.store.disk != nil {
-		r := &channelRecord{Contact: c.number, At: time.Now(), Channel: ch.ID, Role: ch.Role, Suite: ch.Suite}
+		r := &record.Channel{Contact: c.number, At: time.Now(), Channel: ch.ID, Role: ch.Role, Suite: ch.Suite}
 		c.preamble = c.preamble.with()
 		r.Own, r.Other = c.blobs(ch.Own), c.blobs(ch.Other)
-		c.preamble = c.preamble.with(r, &epochRecord{c.number, ch.ID, 0, ch.TH})
+		c.preamble = c.preamble.with(r, &record.Epoch{Contact: c.number, Channel: ch.ID, TH: ch.TH})
 	}
 	c.opens(true)
 	c.asked = ch.Role == wire.RoleInitiator
@@ -43,11 +44,11 @@ func (c *Contact) Talk(ch Channel) *Talk {
 }
 
 // blobs puts into the preamble what the store does not have of credentials. c.mu is held.
-func (c *Contact) blobs(creds wire.Credentials) (hashes credentials) {
+func (c *Contact) blobs(creds wire.Credentials) (hashes record.Credentials) {
 	keep := func(b []byte) [32]byte {
 		h := sha256.Sum256(b)
 		if !c.store.disk.has(h) && !slices.Contains(c.preamble.blobs, h) {
-			c.preamble = c.preamble.with(&blobRecord{b})
+			c.preamble = c.preamble.with(&record.Blob{Bytes: b})
 			c.preamble.blobs = append(c.preamble.blobs, h)
 		}
 		return h
@@ -59,7 +60,7 @@ func (c *Contact) blobs(creds wire.Credentials) (hashes credentials) {
 		hashes.Staples = append(hashes.Staples, keep(staple))
 	}
 	if d := creds.Delegation; d != nil {
-		hashes.Delegation = append(hashes.Delegation, keep(d.Seal.Append(appendOpaque16(nil, d.Statement))))
+		hashes.Delegation = append(hashes.Delegation, keep(record.AppendDelegation(nil, d)))
 	}
 	return hashes
 }
@@ -97,7 +98,7 @@ func (t *Talk) Take(n, bytes, overhead int) []Text {
 func (t *Talk) Keep(f *Flight) {
 	d := t.contact.store.disk
 	d.waitForRoom()
-	d.note(&sentRecord{t.contact.number, time.Now(), *f})
+	d.note(&record.Sent{Contact: t.contact.number, At: time.Now(), Flight: *f})
 }
 
 // Sent notes that all texts before next have been written, and returns the first that had not been before; ok is false where there is none.
@@ -115,7 +116,7 @@ func (t *Talk) Sent(next uint64) (first uint64, ok bool) {
 
 // Epoch notes TH of an epoch of the channel.
 func (t *Talk) Epoch(number uint64, th []byte) {
-	t.contact.store.disk.note(&epochRecord{t.contact.number, t.channel, number, th})
+	t.contact.store.disk.note(&record.Epoch{Contact: t.contact.number, Channel: t.channel, Epoch: number, TH: th})
 }
 
 // Relayed notes that the relay has acknowledged everything before next.

@@ -1,4 +1,4 @@
-package store
+package record
 
 import (
 	"encoding/binary"
@@ -132,4 +132,21 @@ func appendText8(b []byte, s string) []byte { return append(append(b, byte(len(s
 
 func appendOpaque16(b, v []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(v))), v...)
+}
+
+// AppendDelegation appends a delegation with its seal, as a blob has it.
+func AppendDelegation(b []byte, d *wire.SealedDelegation) []byte {
+	return d.Seal.Append(appendOpaque16(b, d.Statement))
+}
+
+// ParseDelegation reads one.
+func ParseDelegation(b []byte) (*wire.SealedDelegation, error) {
+	r := &reader{s: cryptobyte.String(b)}
+	d := &wire.SealedDelegation{Statement: r.opaque16()}
+	if r.err != nil {
+		return nil, r.err
+	}
+	var err error
+	d.Seal, err = wire.ParseSeal(r.rest())
+	return d, err
 }

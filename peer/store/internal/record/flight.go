@@ -1,4 +1,4 @@
-package store
+package record
 
 import (
 	"slices"
@@ -6,6 +6,21 @@ import (
 
 	"sinete/wire"
 )
+
+// Machine is a machine that a contact spoke from.
+type Machine struct {
+	Hash        [32]byte // protocol.md section 7.5
+	Description string   // empty where their direction was closed
+}
+
+// Text is a message to or from a contact.
+type Text struct {
+	ID     [16]byte
+	Number uint64    // of its author's texts to its recipient, from 0
+	Time   time.Time // the author's clock
+	Text   string
+	Label  wire.Level // of what arrived
+}
 
 // Flight is envelopes of a conversation that their author sealed together, with what proves them later (protocol.md section 12).
 type Flight struct {
@@ -45,7 +60,7 @@ func (e *Envelope) Digest() [32]byte { return wire.InnerDigestOf(e.Header, e.Cip
 
 // Layout: [32] channel, u64 epoch, u64 first, [32] before, u32 count and for each envelope: opaque16 header, [32] H(ciphertext), [32] opening key,
 // u8 what it is, u64 number or opaque16 content or nothing; then the seal frame of the one head.
-func (f *Flight) append(b []byte) []byte {
+func (f *Flight) Append(b []byte) []byte {
 	b = appendU64(appendU64(append(b, f.Channel[:]...), f.Epoch), f.First)
 	b = append(b, f.Before[:]...)
 	b = appendU32(b, uint32(len(f.Envelopes)))
@@ -91,8 +106,8 @@ func (f *Flight) parse(r *reader) {
 	}
 }
 
-// read finds the text in an envelope of the contact's.
-func (e *Envelope) read() error {
+// Read finds the text in an envelope of the contact's.
+func (e *Envelope) Read() error {
 	c, err := wire.ParseContent(e.Content)
 	if err != nil || c.Type != wire.ContentText {
 		return err
@@ -107,4 +122,19 @@ func (e *Envelope) read() error {
 // TextOf is the text in a content.
 func TextOf(c *wire.Content, label wire.Level) *Text {
 	return &Text{ID: c.ID, Number: c.Number, Time: time.UnixMilli(int64(c.Time)), Text: c.Text, Label: label}
+}
+
+// Worth reports whether there is a message in a flight that was not deleted.
+func (f *Flight) Worth() bool {
+	for i := range f.Envelopes {
+		if is := f.Envelopes[i].Is; is == IsOwnText || is == IsNewText || is == IsPastText {
+			return true
+		}
+	}
+	return false
+}
+
+// Forget leaves of an envelope what its neighbours are proved by.
+func (e *Envelope) Forget() {
+	e.Is, e.Number, e.Content, e.Text, e.Opening = IsGone, 0, nil, nil, [32]byte{}
 }
