@@ -83,6 +83,9 @@ func (w *world) end() {
 	}
 }
 
+// store is where a person keeps their messages.
+func (w *world) store(name string) string { return filepath.Join(w.dir, "store-"+name) }
+
 func (w *world) chatArgs(name string) []string {
 	return []string{"chat", w.address, "--card", "soft:" + filepath.Join(w.dir, name+".card") + "?pin-value=1234",
 		"--trust", filepath.Join(w.dir, "trust"), "--revocation-network", loopback}
@@ -93,15 +96,17 @@ func (w *world) byHand() string {
 	const address = "127.0.0.1:7443"
 	hand := func(name string) string {
 		w := &world{bin: w.bin, dir: w.dir, address: address}
-		return w.path("peer") + " " + strings.ReplaceAll(strings.Join(w.chatArgs(name), " "), "?pin-value=1234", "")
+		return w.path("peer") + " " + strings.ReplaceAll(strings.Join(append(w.chatArgs(name), "--store", w.store(name)), " "), "?pin-value=1234", "")
 	}
 	return fmt.Sprintf("  %s ocsp %s\n  %s serve --config %s\n  %s\n  %s\n\nThe PIN of these trial cards is 1234. Type list, connect#ID, send##ID##TEXT.",
 		w.path("testpki"), w.dir, w.path("relay"), filepath.Join(w.dir, "hand", "relay.toml"), hand("alice"), hand("carla"))
 }
 
 // login starts somebody's program and waits until the session is open.
-func (w *world) login(name string) error {
-	p, err := start(name, w.path("peer"), append(w.chatArgs(name), "--json")...)
+func (w *world) login(name string) error { return w.loginWithin(name, patience) }
+
+func (w *world) loginWithin(name string, patience time.Duration) error {
+	p, err := start(name, w.path("peer"), append(w.chatArgs(name), "--json", "--store", w.store(name))...)
 	if err != nil {
 		return err
 	}
@@ -109,6 +114,7 @@ func (w *world) login(name string) error {
 		old.Kill()
 	}
 	w.people[name] = p
+	p.Patience = patience
 	_, err = p.Event("session", "state", "open", "signing", "card")
 	return err
 }

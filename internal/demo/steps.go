@@ -34,12 +34,14 @@ var steps = []step{
 	{"connect", "a conversation, end to end encrypted, at both ends", connect, killBruno},
 	{"message", "a message from Alice, with the relay's and Bruno's receipts", messageThere, freezeRelay},
 	{"answer", "a message back, with both receipts", messageBack, killAlice},
+	{"killed", "Bruno is killed with -9; what Alice writes meanwhile comes when he is back", killedAndBack, freezeRelay},
 	{"flow", "writing to somebody above is refused by the relay", flowRefused, lowerTheDirector},
 	{"second login", "a second login with Alice's card is refused, the first goes on", secondLogin, killAlice},
 	{"revoked card", "a login with a card that was suspended is refused", revokedLogin, stopResponder},
 	{"revocation", "Bruno's card is revoked: his session ends, Alice is told", revokeBruno, stopResponder},
 	{"disconnect", "Alice leaves the conversation with the director, who is told", disconnect, killDirector},
 	{"leave", "everybody leaves; every program ends with status 0", leave, killAlice},
+	{"history", "both stores have each message once, delivered or received, and proved", histories, func(w *world) error { return os.RemoveAll(w.store("alice")) }},
 	{"stop", "the relay ends in order", stopRelay, func(w *world) error { w.relay.Kill(); return nil }},
 }
 
