@@ -340,6 +340,11 @@ func cardFile(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cardFileOf(t, w)
+}
+
+func cardFileOf(t *testing.T, w *trialpki.World) string {
+	t.Helper()
 	ana, err := w.IssuePerson(trialpki.Person{Name: "ana"})
 	if err != nil {
 		t.Fatal(err)

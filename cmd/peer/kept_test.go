@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/terminal"
+	"sinete/internal/trialpki"
+	"sinete/peer"
+	"sinete/peer/presence"
+	"sinete/peer/store"
+)
+
+func openStore(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(store.Options{Dir: dir, Owner: store.Owner{Identity: "BI1@a", Name: "Ana"}, Protection: store.Protection{Kind: store.Unprotected}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// keeps runs commands in a chat with a store, and returns what it shows of each.
+func keeps(t *testing.T, s *fakeSession, kept *store.Store, commands ...string) []string {
+	t.Helper()
+	var out lockedBuffer
+	c := newChat(s, screen.New(&terminal.Terminal{Stdout: &out}, true), nil)
+	c.store = kept
+	go c.follow()
+	synctest.Wait()
+	out.take()
+	in := terminal.NewInput(strings.NewReader(strings.Join(commands, "\n")))
+	for c.obey(t.Context(), in) {
+	}
+	_ = s.Close(t.Context())
+	<-c.over
+	var shown []string
+	for _, l := range out.take() {
+		if !strings.HasPrefix(string(l), `{"event":"conversation"`) {
+			shown = append(shown, string(l))
+		}
+	}
+	return shown
+}
+
+func want(t *testing.T, got []string, prefixes ...string) {
+	t.Helper()
+	for i := range max(len(got), len(prefixes)) {
+		if i >= len(got) || i >= len(prefixes) || !strings.HasPrefix(got[i], prefixes[i]) {
+			t.Fatalf("got  %q\nwant %q", got, prefixes)
+		}
+	}
+}
+
+// What is stored is told; history shows it of whoever is meant, by number, name or identity, here or not.
+func TestChatWithAStore(t *testing.T) {
+	kept := openStore(t, t.TempDir())
+	defer kept.Close()
+	for identity, name := range map[string]string{"BI2@a": "Rui", "BI7@a": "Zé"} {
+		if _, err := kept.Contact(identity, name).Add("to " + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSession()
+		s.opens(0, known(peer.MachineNew))
+		entry := `{"event":"history-entry","name":"`
+		end := `{"event":"history","entries":1}`
+		want(t, keeps(t, s, kept, "send##2##a\nsend##2##b", "history#2", "history#rui", "history#BI7@a", "history#Zé", "history#Eva", "history#9"),
+			`{"event":"state","id":2,"name":"Rui","first":2,"last":3,"state":"queued"}`,
+			entry+`Rui","identity":"BI2@a","direction":"out","seq":0,`, end, entry+`Rui"`, end, entry+`Zé"`, end, entry+`Zé"`, end,
+			refusal("history", "unknown-contact"), refusal("history", "unknown-peer"))
+	})
+}
+
+// Somebody who was talked with before the program was started can be written to before they are seen.
+func TestSendToSomebodyOfBefore(t *testing.T) {
+	kept := openStore(t, t.TempDir())
+	defer kept.Close()
+	kept.Contact("BI7@a", "Zé")
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSession()
+		want(t, keeps(t, s, kept, "send##Zé##hi", "send##BI7@a##ho", "send##Eva##no", "send##3##no"),
+			`{"event":"state","id":0,"name":"Zé","first":0,"last":0,"state":"queued"}`, `{"event":"state","id":0,`,
+			refusal("send", "not-connected"), refusal("send", "not-connected"))
+		if got := strings.Join(s.queued, "|"); got != "BI7@a hi|BI7@a ho" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestNothingKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want(t, keeps(t, newFakeSession(), nil, "history#2", "send##Zé##hi"), refusal("history", "store-missing"), refusal("send", "not-connected"))
+	})
+}
+
+// What came before the start, and how far one's own messages came without a receipt, is shown.
+func TestMissedAndFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSession()
+		c := talkTo(t, s)
+		c.shows(sessionOpen)
+		s.events <- happening{event: &peer.Missed{Identity: "BI2@a", Name: "Rui", Message: *text(4, "early")}}
+		c.shows(ruiMessageEarly)
+		conversation := s.opens(0, known(peer.MachineKnown))
+		c.shows(ruiOpen)
+		conversation.events <- &peer.Progress{First: 3, Last: 5, State: store.Sent}
+		conversation.events <- &peer.Progress{First: 6, Last: 6, State: store.Failed, Reason: 19}
+		c.shows(`{"event":"state","id":2,"name":"Rui","first":3,"last":5,"state":"sent"}`, `{"event":"state","id":2,"name":"Rui","first":6,"last":6,"state":"failed","reason":"`)
+		c.says([]string{"disconnect"}, ruiClosed, sessionClosed+`bye"}`)
+		c.leaves(0)
+	})
+}
+
+const ruiMessageEarly = `{"event":"message","id":0,"seq":4,"text":"early","sent_at":"0001-01-01T00:00:00.000Z","label":0,"earlier":true,"name":"Rui","identity":"BI2@a"}`
+
+// The whole program opens the store of the card's owner before it asks for the PIN, closes it, and says what is wrong with it.
+func TestRunWithAStore(t *testing.T) {
+	dir := t.TempDir()
+	w, err := trialpki.Create(dir, trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := cardFileOf(t, w)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config"))
+	kept := filepath.Join(dir, "kept")
+	run := func(pin string) (status int, out string) {
+		var b, errs strings.Builder
+		p := &program{Terminal: terminal.Terminal{Stdin: strings.NewReader(""), Stdout: &b, Stderr: &errs},
+			login: func(_ context.Context, cfg presence.Config) (session, error) {
+				if cfg.Store == nil || !cfg.Store.OnDisk() {
+					t.Error("no store on disk")
+				}
+				return newFakeSession(), nil
+			}}
+		status = p.run([]string{"chat", "r:1", "--json", "--revocation=off", "--trust", filepath.Join(dir, "trust"), "--card", "soft:" + card + "?pin-value=" + pin,
+			"--store", kept})
+		return status, b.String()
+	}
+	for _, fresh := range []string{"true", "false"} { // which shows that the first run has closed it
+		status, out := run("12?4")
+		if status != 0 || !strings.Contains(out, `"protection":"nothing","new":`+fresh) || !strings.Contains(out, `"code":"store-unprotected"`) {
+			t.Errorf("status %d\n%s", status, out)
+		}
+	}
+	if _, out := run("wrong"); strings.Index(out, `{"event":"store"`) > strings.Index(out, `"code":"pin-wrong"`) {
+		t.Errorf("the PIN comes first:\n%s", out)
+	}
+	if _, out := run("12?4"); !strings.Contains(out, `"state":"open"`) {
+		t.Errorf("a wrong PIN leaves the store locked:\n%s", out)
+	}
+	files, err := filepath.Glob(filepath.Join(kept, "*", "store.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	if err := os.WriteFile(files[0], []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, out := run("12?4"); status != 1 || !strings.Contains(out, `"code":"store-unreadable"`) {
+		t.Errorf("status %d\n%s", status, out)
+	}
+}
