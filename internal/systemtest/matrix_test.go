@@ -1,0 +1,248 @@
+package systemtest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"sinete/peer"
+	"sinete/relay"
+	"sinete/relay/flow"
+	"sinete/wire"
+)
+
+var updateMatrix = flag.Bool("update-matrix", false, "write testdata/flow-matrix.txt again")
+
+const matrixFile = "testdata/flow-matrix.txt"
+
+// matrixLevels are the levels of the matrix, each with its facts: bit 0 is `at least rank 1`, bit 1 `at least rank 2`, bits 2 and 3 the compartments a and b.
+var matrixLevels = []struct {
+	name  string
+	facts uint
+}{{"0", 0b0000}, {"1", 0b0001}, {"2", 0b0011}, {"1{a}", 0b0101}, {"1{b}", 0b1001}, {"1{a,b}", 0b1101}, {"2{a}", 0b0111}}
+
+const rankFacts = 0b0011
+
+// published are the rules as they are published, in terms of facts and apart from the relay's code: what the sender may do to the recipient.
+var published = map[string]func(sender, recipient uint) bool{
+	"no-write-up":   func(s, r uint) bool { return r&rankFacts&^s == 0 }, // nobody above in rank; the rule of the original system
+	"no-write-down": func(s, r uint) bool { return s&^r == 0 },           // Bell and LaPadula 1973, *-property: the object dominates the subject
+	"equal":         func(s, r uint) bool { return s == r },              // both
+}
+
+var matrixPolicies = []string{"no-write-up", "no-write-down", "equal"}
+
+func matrixLevel(i int) wire.Level {
+	l := wire.Level{}
+	name, in, _ := strings.Cut(strings.TrimSuffix(matrixLevels[i].name, "}"), "{")
+	l.Rank = uint16(name[0] - '0')
+	if in != "" {
+		l.Compartments = strings.Split(in, ",")
+	}
+	return l
+}
+
+// rule is one line of the matrix.
+type rule struct {
+	open, connect bool
+	labels        []bool // by level, for an author who may label below their level
+}
+
+func ruleOf(policy string, from, to int) rule {
+	may := published[policy]
+	s, r := matrixLevels[from].facts, matrixLevels[to].facts
+	x := rule{open: may(s, r), connect: may(s, r) || may(r, s)}
+	for _, l := range matrixLevels {
+		below := l.facts&^s == 0
+		x.labels = append(x.labels, x.open && below && may(l.facts, r))
+	}
+	return x
+}
+
+func (x rule) line(policy string, from, to int) string {
+	var labels []string
+	for i, ok := range x.labels {
+		if ok {
+			labels = append(labels, matrixLevels[i].name)
+		}
+	}
+	word := map[bool]string{true: "yes", false: "no"}
+	return fmt.Sprintf("%-14s %-7s %-7s %-8s %-8s %-8s %-10s %-8s %-8s %s", policy, matrixLevels[from].name, matrixLevels[to].name, word[x.connect], word[x.open],
+		word[x.connect], word[x.connect], map[bool]string{true: map[bool]string{true: "full", false: "hash"}[x.open], false: "no"}[x.connect], word[x.open],
+		strings.Join(labels, " "))
+}
+
+const matrixHead = `# Who may do what to whom: one line for each policy, sender's level and recipient's level. The test that holds this file against the
+# published rules, and the relay against both, is internal/systemtest/matrix_test.go.
+#
+# connect    either may ask the other for a conversation
+# message    content passes from the sender to the recipient, under the sender's level
+# head       acknowledgements pass, from the sender to the recipient
+# handshake  its messages pass
+# machine    the statement which machine the sender writes from: full with a description, hash without
+# list       the sender's list says that they may write there
+# labels     under which a sender who may label below their own level can write
+#
+# policy       sender  recip.  connect  message  head     handshake  machine  list     labels
+`
+
+// The file says what the published rules say.
+func TestMatrixIsThatOfTheRules(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(matrixHead)
+	for _, policy := range matrixPolicies {
+		for from := range matrixLevels {
+			for to := range matrixLevels {
+				b.WriteString(strings.TrimRight(ruleOf(policy, from, to).line(policy, from, to), " ") + "\n")
+			}
+		}
+	}
+	if *updateMatrix {
+		must(t, os.WriteFile(matrixFile, []byte(b.String()), 0o644))
+	}
+	got, err := os.ReadFile(matrixFile)
+	must(t, err)
+	if string(got) != b.String() {
+		t.Errorf("%s is not what the rules make of it", matrixFile)
+	}
+}
+
+// The relay does what the matrix says, to honest people: each level meets each under each policy.
+func TestMatrix(t *testing.T) {
+	for _, policy := range matrixPolicies {
+		t.Run(policy, func(t *testing.T) {
+			set := func(c *relay.Config) { c.Flow, _ = flow.ParsePolicy(policy) }
+			simulated(t, set, func(t *testing.T, w *world) {
+				var here, there []*peer.Session
+				for i := range matrixLevels {
+					for _, side := range []*[]*peer.Session{&here, &there} {
+						card := w.card(fmt.Sprint("person-", i, "-", len(here)-len(there)))
+						w.levels[w.identity(card)] = matrixLevel(i)
+						*side = append(*side, w.login(card))
+					}
+				}
+				for i, a := range here {
+					for j, b := range there[:i+1] {
+						meetByMatrix(t, a, b, ruleOf(policy, i, j), ruleOf(policy, j, i))
+						if t.Failed() {
+							t.Fatalf("%s and %s", matrixLevels[i].name, matrixLevels[j].name)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func meetByMatrix(t *testing.T, a, b *peer.Session, ab, ba rule) {
+	if listed(t, a, b).Send != ab.open || listed(t, b, a).Send != ba.open {
+		t.Error("the list")
+	}
+	if !ab.connect {
+		_, err := a.Connect(t.Context(), listed(t, a, b).ID, nil)
+		refused(t, err, wire.CodeFlowDenied)
+		_, err = b.Connect(t.Context(), listed(t, b, a).ID, nil)
+		refused(t, err, wire.CodeFlowDenied)
+		return
+	}
+	one, other := connect(t, a, b) // handshake
+	directions := []struct {
+		from, to *peer.Conversation
+		rule     rule
+	}{{one, other, ab}, {other, one, ba}}
+	for _, d := range directions {
+		if d.from.MayWrite != d.rule.open || d.to.OtherMay != d.rule.open {
+			t.Error("the ends' view of the direction")
+		}
+		if m := next[*peer.MachineStatement](t, d.to); (m.Description != "") != d.rule.open {
+			t.Errorf("the machine statement: %+v", m)
+		}
+	}
+	for _, d := range directions {
+		if d.rule.open {
+			talk(t, d.from, d.to, "content") // and heads of the other direction
+			continue
+		}
+		_, err := d.from.Send(t.Context(), "content")
+		refused(t, err, wire.CodeFlowDenied)
+	}
+	must(t, one.Disconnect(t.Context()))
+	sessionNext[*peer.Opened](t, a) // one's own
+}
+
+// Under which labels an author may write, who has the right to label below their level or has not: the relay answers by the matrix when asked first, and when
+// content comes unasked.
+func TestMatrixOfLabels(t *testing.T) {
+	for _, policy := range matrixPolicies {
+		t.Run(policy, func(t *testing.T) {
+			set := func(c *relay.Config) { c.Flow, _ = flow.ParsePolicy(policy) }
+			simulated(t, set, func(t *testing.T, w *world) {
+				var readers []*peer.Session
+				for i := range matrixLevels {
+					card := w.card(fmt.Sprint("reader-", i))
+					w.levels[w.identity(card)] = matrixLevel(i)
+					readers = append(readers, w.login(card))
+				}
+				for i := range matrixLevels {
+					for _, right := range []bool{true, false} {
+						card := w.card(fmt.Sprintf("author-%d-%v", i, right))
+						w.levels[w.identity(card)], w.below[w.identity(card)] = matrixLevel(i), right
+						author := w.evilPeer(t, card)
+						for j, reader := range readers {
+							if x := ruleOf(policy, i, j); x.open && (right || j == i) {
+								labelsByMatrix(t, w, author, reader, i, (i+j)%len(matrixLevels), right, x)
+							}
+						}
+						author.conn.Close(wire.CodeBye)
+					}
+				}
+			})
+		})
+	}
+}
+
+// labelsByMatrix asks for every label, writes under those that may be, and then under one.
+func labelsByMatrix(t *testing.T, w *world, author *evil, reader *peer.Session, own, last int, right bool, x rule) {
+	t.Helper()
+	talk := author.connect(w, reader.Identity())
+	at := opened(t, reader)
+	may := func(l int) bool { return x.labels[l] && (right || l == own) }
+	for l := range matrixLevels {
+		author.ask(func(req uint64) wire.Control {
+			return wire.WriteRequest{Req: req, Conversation: talk.open.Conversation, Label: matrixLevel(l)}
+		})
+		done := false
+		author.await("an answer", func(a *arrival) bool {
+			if a.opened == nil || a.stream != 0 {
+				return false
+			}
+			m, _ := wire.ParseControl(a.opened.Payload)
+			d, granted := m.(wire.Done)
+			r, denied := m.(wire.Refused)
+			done = granted && d.Req == author.req
+			return done || denied && r.Req == author.req && r.Number == wire.CodeFlowDenied
+		})
+		if done != may(l) {
+			t.Errorf("%s to %v, label %s, with the right: %v; granted: %v", matrixLevels[own].name, reader.Level(), matrixLevels[l].name, right, done)
+		}
+		if !may(l) {
+			continue
+		}
+		talk.open.Level = matrixLevel(l)
+		talk.say("labelled", forgery{})
+		if m := next[*peer.Message](t, at); !m.Label.Equal(matrixLevel(l)) {
+			t.Errorf("label %v in place of %s", m.Label, matrixLevels[l].name)
+		}
+	}
+	if may(last) {
+		author.ask(func(req uint64) wire.Control { return wire.Disconnect{Req: req, Conversation: talk.open.Conversation} })
+		heardNothing(t, at, wire.CodeCut)
+		return
+	}
+	talk.open.Level = matrixLevel(last)
+	talk.say("under a label that may not be", forgery{})
+	talk.closed(wire.CodeFlowDenied)
+	heardNothing(t, at, wire.CodeFlowDenied)
+}
