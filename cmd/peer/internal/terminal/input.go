@@ -34,7 +34,7 @@ func NewInput(r io.Reader) *Input {
 	return &Input{r: bufio.NewReaderSize(r, MaxLine), lines: make(chan Line, 1)}
 }
 
-// Ask starts to read a line unless that is under way already. What comes from the channel must be given to took.
+// Ask starts to read a line unless that is under way already. What comes from the channel must be given to Took.
 func (in *Input) Ask() <-chan Line {
 	in.mu.Lock()
 	defer in.mu.Unlock()

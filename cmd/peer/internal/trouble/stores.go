@@ -59,7 +59,7 @@ func storeFailed(e *store.IOError) Trouble {
 }
 
 func NoStore(dir string) error {
-	return Refuse("store-missing", "there is no store in "+dir, "peer chat --store DIR makes one.")
+	return Refuse("store-missing", "there is no such store in "+dir, "peer chat --store DIR makes one.")
 }
 
 func SeveralStores(dir string, owners []store.Owner) error {
