@@ -55,11 +55,12 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger) (*
 		logger = slog.New(slog.DiscardHandler)
 	}
 	s, state, r := blank(files, key, id)
-	state.load(r)
-	j, damage, err := journal.Open(files, key, id, state.mark, r.visit)
+	mark := state.load(r)
+	j, damage, err := journal.Open(files, key, id, mark, r.visit)
 	if _, other := errors.AsType[*journal.MarkError](err); other { // it was rewritten, say
 		s, state, r = blank(files, key, id)
-		j, damage, err = journal.Open(files, key, id, state.mark, r.visit)
+		mark = journal.Mark{}
+		j, damage, err = journal.Open(files, key, id, mark, r.visit)
 	}
 	if err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger) (*
 		c.in.before = c.in.came
 	}
 	s.disk = d
-	if j.Size()-state.mark.Offset > worthOne {
+	if j.Size()-mark.Offset > worthOne {
 		d.snapshot(s)
 	}
 	go d.scribe()

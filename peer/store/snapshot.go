@@ -21,7 +21,6 @@ type snapshot struct {
 	files journal.Disk
 	aead  cipher.AEAD
 	id    [16]byte
-	mark  journal.Mark // of the one there is
 }
 
 const (
@@ -40,25 +39,24 @@ func newSnapshot(files journal.Disk, key [32]byte, id [16]byte) *snapshot {
 	return &snapshot{files: files, aead: aead, id: id}
 }
 
-// load gives the state to a replay. Where there is none that can be used it gives nothing, and the journal is read from its start.
-func (f *snapshot) load(p *replay) {
+// load gives the state to a replay, and returns its place. Where there is none that can be used that is the journal's start.
+func (f *snapshot) load(p *replay) (mark journal.Mark) {
 	sealed, err := f.read()
 	if err != nil || len(sealed) < f.aead.NonceSize() {
-		return
+		return mark
 	}
 	nonce, box := sealed[:f.aead.NonceSize()], sealed[f.aead.NonceSize():]
 	plain, err := f.aead.Open(nil, nonce, box, f.id[:])
 	if err != nil {
-		return
+		return mark
 	}
 	r := cryptobyte.String(plain)
 	var offset, number uint64
 	var blobs, n uint32
-	if !r.CopyBytes(f.mark.Generation[:]) || !r.ReadUint64(&offset) || !r.ReadUint64(&number) || !r.ReadUint32(&blobs) {
-		f.mark = journal.Mark{}
-		return
+	if !r.CopyBytes(mark.Generation[:]) || !r.ReadUint64(&offset) || !r.ReadUint64(&number) || !r.ReadUint32(&blobs) {
+		return journal.Mark{}
 	}
-	f.mark.Offset, f.mark.Number = int64(offset), number
+	mark.Offset, mark.Number = int64(offset), number
 	for range blobs {
 		var h [32]byte
 		r.CopyBytes(h[:])
@@ -67,12 +65,12 @@ func (f *snapshot) load(p *replay) {
 	for b := []byte(nil); r.ReadUint32(&n) && r.ReadBytes(&b, int(n)); {
 		_ = p.visit(journal.Position{}, b)
 	}
+	return mark
 }
 
 // remove forgets the one there is: texts may stand in it that are deleted.
 func (f *snapshot) remove() {
 	_ = f.files.Remove(snapshotFile) // the next one takes its place, if it is still there
-	f.mark = journal.Mark{}
 }
 
 func (f *snapshot) read() ([]byte, error) {
@@ -113,11 +111,7 @@ func (f *snapshot) save(s *Store, mark journal.Mark) error {
 	}
 	nonce := make([]byte, f.aead.NonceSize())
 	rand.Read(nonce)
-	err := f.write(f.aead.Seal(nonce, nonce, b, f.id[:]))
-	if err == nil {
-		f.mark = mark
-	}
-	return err
+	return f.write(f.aead.Seal(nonce, nonce, b, f.id[:]))
 }
 
 func (f *snapshot) write(b []byte) error {

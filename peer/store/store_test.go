@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -343,5 +345,30 @@ func FuzzReplay(f *testing.F) {
 				t.Fatalf("%d wait, %d unsent", n, unsent)
 			}
 		}
+	})
+}
+
+// What is older than it is to be kept is deleted, also while the program runs.
+func TestRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s, err := Open(Options{Dir: dir, Owner: Owner{Identity: "ana", Name: "Ana"}, Protection: Protection{Kind: Unprotected}, Keep: 30 * time.Hour})
+		must(t, err)
+		c := s.Contact("bob", "Bob")
+		add := func(text string) {
+			n, err := c.Add(text)
+			must(t, err)
+			begin(c).Delivered(n+1, &wire.SealEntry{Seal: someSeal().Seal, Head: someSeal().Head})
+		}
+		add("old")
+		time.Sleep(20 * time.Hour)
+		add("newer")
+		time.Sleep(5 * time.Hour)
+		wantTexts(t, history(t, s, Query{}), "delivered old", "delivered newer")
+		time.Sleep(24 * time.Hour)
+		wantTexts(t, history(t, s, Query{}), "delivered newer")
+		time.Sleep(24 * time.Hour)
+		wantTexts(t, history(t, s, Query{}))
+		must(t, s.Close())
 	})
 }
