@@ -77,10 +77,8 @@ func (c *Contact) current() (channel [32]byte, ok bool) {
 	return c.out.talk.channel, true
 }
 
-// snapshot is all that is known of the contact beside messages.
+// snapshot is all that is known of the contact beside messages. c.mu is held.
 func (c *Contact) snapshot() *record.State {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	return &record.State{Contact: c.number, Identity: c.Identity, Name: c.name, Open: c.open, Asked: c.asked, Machine: c.machine,
 		Next: c.out.next, Sent: c.out.sent, Relayed: c.out.relayed, Delivered: c.out.delivered, Came: c.in.came, Shown: c.in.shown,
 		Failed: c.out.failed, IDs: c.in.ids}
@@ -138,6 +136,7 @@ func (c *Contact) append(records ...[]byte) error {
 		return nil
 	}
 	if err := c.store.disk.journal.Append(records...).Wait(); err != nil {
+		c.store.markAgain(err)
 		return err
 	}
 	if p != nil {

@@ -13,6 +13,8 @@ func (s *Store) Delete(q Query) (n int, err error) {
 	if s.disk == nil {
 		return 0, nil
 	}
+	s.disk.rewriting.Lock()
+	defer s.disk.rewriting.Unlock()
 	d := &deletion{store: s, query: q.lower(), own: map[uint32]map[uint64]bool{}, seen: map[[32]byte]bool{}, live: map[[32]byte]bool{}, trimmed: map[[32]byte]bool{}}
 	for _, c := range s.all() {
 		if channel, ok := c.current(); ok {
@@ -22,7 +24,7 @@ func (s *Store) Delete(q Query) (n int, err error) {
 	if _, err := s.disk.journal.Scan(journal.Mark{}, d.look); err != nil || d.found == 0 {
 		return 0, err
 	}
-	if d.state, err = s.writeState(); err != nil {
+	if d.states, err = s.writeState(); err != nil {
 		return 0, err
 	}
 	if _, err := s.disk.journal.Rewrite(d.keep); err != nil {
@@ -32,18 +34,31 @@ func (s *Store) Delete(q Query) (n int, err error) {
 	return d.found, nil
 }
 
-// writeState stores what is known of every contact beside messages, and returns where: the records before that say so are worth nothing more.
-func (s *Store) writeState() (journal.Position, error) {
-	var records [][]byte
+// writeState stores what is known of every contact beside messages, and returns the numbers of these records by contact: what records of a contact
+// before that say of it is worth nothing more. s.disk.rewriting is held, since the numbers are good until the journal is rewritten.
+func (s *Store) writeState() (numbers map[uint32]uint64, err error) {
+	numbers = map[uint32]uint64{}
+	var tickets []*journal.Ticket
 	for _, c := range s.all() {
-		records = append(records, c.snapshot().Append(nil))
-		records = append(records, c.marks()...)
+		t := c.writeState()
+		if t.Positions != nil {
+			numbers[c.number] = t.Positions[0].Number
+		}
+		tickets = append(tickets, t)
 	}
-	t := s.disk.journal.Append(records...)
-	if err := t.Wait(); err != nil || len(records) == 0 {
-		return journal.Position{}, err
+	for _, t := range tickets {
+		if err := t.Wait(); err != nil {
+			return nil, err
+		}
 	}
-	return t.Positions[0], nil
+	return numbers, nil
+}
+
+// writeState appends what is known of the contact. Its mu is held until the record has its place: what stands before that is in it.
+func (c *Contact) writeState() *journal.Ticket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.store.disk.journal.Append(c.snapshot().Append(nil))
 }
 
 // retain forgets what is older than keep, now and once a day, until the store closes.
@@ -64,11 +79,11 @@ func (s *Store) retain(keep time.Duration) {
 
 // deletion decides which records go.
 type deletion struct {
-	store *Store
-	query Query
-	found int                        // messages that go
-	own   map[uint32]map[uint64]bool // numbers of those of the owner's, by contact
-	state journal.Position           // of the records of Store.writeState
+	store  *Store
+	query  Query
+	found  int                        // messages that go
+	own    map[uint32]map[uint64]bool // numbers of those of the owner's, by contact
+	states map[uint32]uint64          // of Store.writeState
 
 	seen, live map[[32]byte]bool // channels that have flights; of which one stays
 	trimmed    map[[32]byte]bool // of which one goes
@@ -117,8 +132,11 @@ func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
 	if err != nil {
 		return b, true // of a later version of the program, say
 	}
-	old := at.Number < d.state.Number
-	stays := true
+	old, stays := false, true
+	if contact := r.ContactNumber(); contact != nil {
+		state, ok := d.states[*contact]
+		old = ok && at.Number < state
+	}
 	switch r := r.(type) {
 	case *record.Queued:
 		stays = !d.own[r.Contact][r.Text.Number]
@@ -147,7 +165,7 @@ func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
 // left is what is left of a flight's record b of which n texts go.
 func (d *deletion) left(b []byte, r record.Record, f *Flight, n int) ([]byte, bool) {
 	if n == 0 {
-		return b, d.stays(f.Channel)
+		return b, d.stays(f.Channel) || f.Worth() // which came late, through a channel that had nothing left
 	}
 	return r.Append(nil), f.Worth()
 }

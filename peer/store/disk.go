@@ -8,6 +8,7 @@ import (
 
 	"sinete/peer/store/internal/journal"
 	"sinete/peer/store/internal/record"
+	"sinete/wire"
 )
 
 // disk is what a store outlives the program by.
@@ -20,6 +21,8 @@ type disk struct {
 	logger  *slog.Logger
 	closing chan struct{}
 	done    chan struct{} // closed when the scribe has ended
+
+	rewriting sync.Mutex // held by whoever has states written, or relies on them; taken before all others
 
 	mu      sync.Mutex
 	wake    chan struct{} // raised when there is something to write
@@ -79,7 +82,7 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger) (*
 	if j.Size()-mark.Offset > worthOne {
 		d.snapshot(s)
 	}
-	go d.scribe()
+	go d.scribe(s)
 	return s, nil
 }
 
@@ -120,6 +123,8 @@ func (s *Store) Close() error {
 	if again {
 		return nil
 	}
+	d.rewriting.Lock() // a deletion ends first
+	defer d.rewriting.Unlock()
 	d.snapshot(s)
 	return errors.Join(d.journal.Close(), d.unlock())
 }
@@ -157,6 +162,15 @@ func (d *disk) mark(c *Contact) {
 	raise(d.wake)
 }
 
+// markAgain has all marks written again after a failed sync, which takes what was only written before.
+func (s *Store) markAgain(err error) {
+	if e, ok := errors.AsType[*IOError](err); ok && e.Op == "sync" {
+		for _, c := range s.all() {
+			s.disk.mark(c)
+		}
+	}
+}
+
 // has reports whether the journal has a blob.
 func (d *disk) has(hash [32]byte) bool {
 	d.mu.Lock()
@@ -173,7 +187,7 @@ func (d *disk) keeps(blobs [][32]byte) {
 }
 
 // scribe writes what is noted and marked, all that waits at once.
-func (d *disk) scribe() {
+func (d *disk) scribe(s *Store) {
 	defer close(d.done)
 	delay := tryAgain
 	for {
@@ -188,6 +202,7 @@ func (d *disk) scribe() {
 			delay = tryAgain
 			continue
 		}
+		s.markAgain(err)
 		d.logger.Warn("the store cannot be written", "err", err)
 		select {
 		case <-time.After(delay):
@@ -204,20 +219,25 @@ func (d *disk) write() error {
 	d.records, d.marked = nil, map[*Contact]bool{}
 	d.mu.Unlock()
 	noted := len(records)
+	receipts := map[*Contact][]wire.SealEntry{}
 	for c := range marked {
-		records = append(records, c.marks()...)
+		var marks [][]byte
+		marks, receipts[c] = c.marks()
+		records = append(records, marks...)
 	}
 	if len(records) == 0 {
 		return nil
 	}
 	err := d.journal.AppendUnsynced(records...).Wait()
+	if err != nil {
+		for c := range marked {
+			c.markAgain(receipts[c])
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
-		d.records = append(records, d.records...)
-		for _, r := range records[noted:] {
-			d.bytes += len(r)
-		}
+		d.records = append(records[:noted:noted], d.records...)
 		return err
 	}
 	for _, r := range records[:noted] {
@@ -227,19 +247,31 @@ func (d *disk) write() error {
 	return nil
 }
 
-// marks are the records of how far things have come.
-func (c *Contact) marks() (records [][]byte) {
+// marks are the records of how far things have come, and the receipts in them.
+func (c *Contact) marks() (records [][]byte, receipts []wire.SealEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.out
+	receipts, o.receipts = o.receipts, nil
 	m := record.Marks{Contact: c.number, Shown: c.in.shown, Relayed: o.relayed, Delivered: o.delivered}
-	for i := range o.receipts {
-		m.Receipt = &o.receipts[i]
+	for i := range receipts {
+		m.Receipt = &receipts[i]
 		records = append(records, m.Append(nil))
 	}
-	if len(o.receipts) == 0 {
+	if len(receipts) == 0 {
 		records = append(records, m.Append(nil))
 	}
-	o.receipts = nil
-	return records
+	return records, receipts
+}
+
+// markAgain has the marks written again that were not, with these receipts.
+func (c *Contact) markAgain(receipts []wire.SealEntry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	later := c.out.receipts
+	if n := len(receipts); n > 0 && len(later) > 0 && receipts[n-1].Head.Channel == later[0].Head.Channel {
+		receipts = receipts[:n-1] // the later one says more
+	}
+	c.out.receipts = append(receipts, later...)
+	c.store.disk.mark(c)
 }

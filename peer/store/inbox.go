@@ -125,6 +125,7 @@ func (t *Talk) Receive(flights ...*Flight) (to uint64, err error) {
 	for _, f := range flights {
 		first := next
 		for i := range f.Envelopes {
+			f.Envelopes[i].Is = IsOther // where it was tried before, too, another conversation may have brought it meanwhile
 			if text := f.Envelopes[i].Text; text != nil && !c.in.known[text.ID] && !fresh[text.ID] {
 				f.Envelopes[i].Is = IsNewText
 				fresh[text.ID] = true

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sinete/peer/store/internal/journal"
 	"sinete/peer/store/internal/record"
@@ -19,6 +20,7 @@ const (
 	vaultFile   = "store.json"
 	journalFile = "journal"
 	maxVault    = 1 << 20 // bytes
+	copied      = 1 << 20 // bytes of records at a time
 )
 
 var errMemory = errors.New("a store in memory neither exports nor imports")
@@ -37,10 +39,13 @@ func (s *Store) Export(w io.Writer, passphrase []byte) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.writeState(); err != nil { // marks that wait with it
+		s.disk.rewriting.Lock()
+		_, err = s.writeState() // what marks that wait would say
+		s.disk.rewriting.Unlock()
+		if err != nil {
 			return err
 		}
-		if err := copyTo(dir, key, v.ID(), s.disk.journal); err != nil {
+		if err := copyTo(journal.Dir(dir), key, v.ID(), s.disk.journal); err != nil {
 			return err
 		}
 		head, err := os.ReadFile(filepath.Join(dir, vaultFile))
@@ -61,18 +66,27 @@ func (s *Store) Export(w io.Writer, passphrase []byte) error {
 }
 
 // copyTo copies the records of a journal into a new one.
-func copyTo(dir string, key [32]byte, id [16]byte, from *journal.Journal) error {
-	to, _, err := journal.Open(journal.Dir(dir), key, id, journal.Mark{}, nil)
+func copyTo(disk journal.Disk, key [32]byte, id [16]byte, from *journal.Journal) error {
+	to, _, err := journal.Open(disk, key, id, journal.Mark{}, nil)
 	if err != nil {
 		return err
 	}
-	var last *journal.Ticket
+	var records [][]byte
+	bytes := 0
+	write := func() error { // each time waited for: whatever the disk refuses in between would be missing
+		err := to.AppendUnsynced(records...).Wait()
+		records, bytes = nil, 0
+		return err
+	}
 	_, err = from.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
-		last = to.AppendUnsynced(b)
-		return nil
+		records, bytes = append(records, slices.Clone(b)), bytes+len(b)
+		if bytes < copied {
+			return nil
+		}
+		return write()
 	})
-	if last != nil && err == nil {
-		err = last.Wait()
+	if err == nil {
+		err = write()
 	}
 	return errors.Join(err, to.Close())
 }
@@ -171,6 +185,8 @@ type merging struct {
 }
 
 func (s *Store) merge(from *Store) (int, error) {
+	s.disk.rewriting.Lock()
+	defer s.disk.rewriting.Unlock()
 	m := &merging{to: s, from: from, contacts: map[uint32]*Contact{}, fresh: map[uint32]bool{}, next: map[uint32]uint64{}, known: map[[16]byte]bool{}}
 	for e, err := range s.History(Query{}) {
 		if err != nil {
@@ -180,9 +196,10 @@ func (s *Store) merge(from *Store) (int, error) {
 	}
 	for _, c := range from.Contacts() { // a contact whose name is lost stays behind
 		to := s.Contact(c.Identity, c.Name())
-		state := to.snapshot()
-		m.contacts[c.number], m.next[c.number] = to, state.Next
-		m.fresh[c.number] = state.Next == 0 && state.Came == 0
+		to.mu.Lock()
+		m.contacts[c.number], m.next[c.number] = to, to.out.next
+		m.fresh[c.number] = to.out.next == 0 && to.in.came == 0
+		to.mu.Unlock()
 	}
 	_, err := from.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
 		if r, err := record.Parse(b); err == nil && m.adopts(r) {

@@ -135,18 +135,26 @@ func (c *Contact) Waiting() (unconfirmed, unsent int) {
 	return len(c.out.waiting), len(c.out.waiting) - c.out.taken
 }
 
-// Fail gives up what waits: it will not be sent, for that reason. It returns the numbers of the first and the last; n is 0 where nothing waits.
+// Fail gives up what waits: it will not be sent, for that reason. It returns the numbers of the first and the last, once that is safe unless the disk
+// refuses; n is 0 where nothing waits.
 func (c *Contact) Fail(reason wire.Code) (first, last uint64, n int) {
+	f, n := c.fail(reason)
+	if d := c.store.disk; n > 0 && d != nil && c.append(f.Append(nil)) != nil {
+		d.note(f)
+	}
+	return f.First, f.Last, n
+}
+
+func (c *Contact) fail(reason wire.Code) (f *record.Failed, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.out
 	if n = len(o.waiting); n == 0 {
-		return 0, 0, 0
+		return &record.Failed{}, 0
 	}
-	f := record.Failed{Contact: c.number, First: o.waiting[0].Number, Last: o.waiting[n-1].Number, Reason: reason}
-	o.fail(f)
-	c.store.disk.note(&f)
-	return f.First, f.Last, n
+	f = &record.Failed{Contact: c.number, First: o.waiting[0].Number, Last: o.waiting[n-1].Number, Reason: reason}
+	o.fail(*f)
+	return f, n
 }
 
 // fail takes texts out of what waits.

@@ -55,6 +55,7 @@ func (p *replay) apply(r record.Record) {
 		for i := range r.Flight.Envelopes {
 			if e := &r.Flight.Envelopes[i]; e.Is == IsOwnText {
 				o.sent = max(o.sent, e.Number+1)
+				o.next = max(o.next, o.sent)
 			}
 		}
 	case *record.Received:
@@ -77,6 +78,9 @@ func (p *replay) apply(r record.Record) {
 		}
 	case *record.Marks:
 		c := p.contact(r.Contact)
+		// Numbers that have come so far are not given again, though the records of the texts themselves be lost.
+		c.in.came = max(c.in.came, r.Shown)
+		c.out.next = max(c.out.next, r.Relayed, r.Delivered)
 		c.in.show(r.Shown)
 		c.out.relayed = max(c.out.relayed, r.Relayed)
 		c.out.delivered = max(c.out.delivered, r.Delivered)
@@ -100,7 +104,9 @@ func (p *replay) apply(r record.Record) {
 			c.in.remember(id)
 		}
 	case *record.Failed:
-		p.contact(r.Contact).out.fail(*r)
+		o := &p.contact(r.Contact).out
+		o.next = max(o.next, r.Last+1)
+		o.fail(*r)
 	}
 }
 

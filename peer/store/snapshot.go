@@ -137,7 +137,6 @@ func (f *snapshot) write(b []byte) error {
 
 // whole is all that is known of a contact, in records; ok is false where that is not all.
 func (c *Contact) whole() (records [][]byte, ok bool) {
-	state := c.snapshot()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.in.unshown) > 0 || c.out.leading || c.preamble != nil {
@@ -146,5 +145,5 @@ func (c *Contact) whole() (records [][]byte, ok bool) {
 	for _, t := range c.out.waiting {
 		records = append(records, (&record.Queued{Contact: c.number, Text: t}).Append(nil))
 	}
-	return append(records, state.Append(nil)), true
+	return append(records, c.snapshot().Append(nil)), true
 }

@@ -34,7 +34,7 @@ func (c *Contact) Talk(ch Channel) *Talk {
 	c.out.talk, c.out.taken = t, 0
 	if c.store.disk != nil {
 		r := &record.Channel{Contact: c.number, At: time.Now(), Channel: ch.ID, Role: ch.Role, Suite: ch.Suite}
-		c.preamble = c.preamble.with()
+		c.preamble = c.preamble.with(&record.Named{Contact: c.number, Identity: c.Identity, Name: c.name}) // again, should the first be damaged one day
 		r.Own, r.Other = c.blobs(ch.Own), c.blobs(ch.Other)
 		c.preamble = c.preamble.with(r, &record.Epoch{Contact: c.number, Channel: ch.ID, TH: ch.TH})
 	}
