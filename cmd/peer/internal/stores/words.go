@@ -2,6 +2,7 @@ package stores
 
 import (
 	"fmt"
+
 	"sinete/cmd/peer/internal/screen"
 	"sinete/peer/evidence"
 	"sinete/peer/store"

@@ -2,8 +2,9 @@ package trouble
 
 import (
 	"fmt"
-	"sinete/peer/store"
 	"strings"
+
+	"sinete/peer/store"
 )
 
 // Of stores and what is in them.
