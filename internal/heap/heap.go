@@ -3,6 +3,7 @@ package heap
 
 const floor = 16 << 20
 
+//lint:ignore U1000 it is there to be held
 var held []byte
 
 // Floor lets at least 16 MiB be allocated from one collection to the next, where Go would collect from 4 MiB on. Programs that pass messages

@@ -234,7 +234,7 @@ func TestStateOutlives(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
 	c := s.Contact("bob", "Bob")
-	talk := begin(c)
+	begin(c)
 	if before := c.SpeaksFrom(Machine{Hash: [32]byte{1}, Description: "one"}); before != nil {
 		t.Fatalf("before the first there was %+v", before)
 	}
@@ -251,7 +251,7 @@ func TestStateOutlives(t *testing.T) {
 	if n, _ := c.Waiting(); n != 0 || !c.WasOpen() {
 		t.Fatalf("%d wait, open %v", n, c.WasOpen())
 	}
-	talk = begin(c)
+	talk := begin(c)
 	talk.Left()
 	s = reopened(t, s, dir)
 	if s.Known("bob").WasOpen() {
