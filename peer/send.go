@@ -157,7 +157,7 @@ func (f *outgoing) send(next uint64, texts bool) error {
 	return c.lane.Flight(c.ctx, link.Flight{Items: f.items, Sealed: func(heads []wire.SealEntry) {
 		if f.kept != nil {
 			f.kept.Seal = heads[0]
-			c.talk.Keep(f.kept)
+			c.talk.Keep(c.ctx, f.kept)
 		}
 		if first, ok := c.talk.Sent(next); ok && texts {
 			c.events.put(&Progress{First: first, Last: next - 1, State: store.Sent})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -142,11 +143,16 @@ func (d *disk) note(r record.Record) {
 	raise(d.wake)
 }
 
-// waitForRoom waits while too much is noted.
-func (d *disk) waitForRoom() {
+// waitForRoom waits while too much is noted, or until ctx ends.
+func (d *disk) waitForRoom(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.room.Broadcast()
+	})()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.bytes > maxNoted && !d.closed {
+	for d.bytes > maxNoted && !d.closed && ctx.Err() == nil {
 		d.room.Wait()
 	}
 }

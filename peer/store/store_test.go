@@ -1,10 +1,13 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sinete/peer/store/internal/journal"
+	"sinete/peer/store/internal/journal/journaltest"
 	"sinete/peer/store/internal/record"
 	"sinete/wire"
 )
@@ -370,5 +374,59 @@ func TestRetention(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		wantTexts(t, history(t, s, Query{}))
 		must(t, s.Close())
+	})
+}
+
+// A conversation whose flights the disk does not take waits with the next; it can end all the same, and nothing is lost when there is room.
+func TestFullDiskHoldsFlights(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := &journaltest.Disk{}
+		var full atomic.Bool
+		files.Fail = func(op journaltest.Op) (int, error) {
+			if full.Load() && op.Name == "write" {
+				return 0, syscall.ENOSPC
+			}
+			return 0, nil
+		}
+		s, err := OpenOn(files, [32]byte{1})
+		must(t, err)
+		t.Cleanup(func() { must(t, s.Close()) })
+		talk := begin(s.Contact("bob", "Bob"))
+		must(t, talk.Save())
+		full.Store(true)
+		flight := from(0, "text")
+		flight.Channel, flight.Envelopes[0].Content = talk.channel, make([]byte, 60_000)
+		ctx, leave := context.WithCancel(t.Context())
+		kept := 0
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for ; ctx.Err() == nil; kept++ {
+				talk.Keep(ctx, flight)
+			}
+		}()
+		time.Sleep(time.Minute)
+		select {
+		case <-done:
+			t.Fatal("it does not wait")
+		default:
+		}
+		leave()
+		<-done
+		if bytes := kept * 60_000; bytes < maxNoted || bytes > maxNoted+300_000 {
+			t.Fatalf("%d bytes wait", bytes)
+		}
+		full.Store(false)
+		time.Sleep(time.Minute)
+		stored := 0
+		for e, err := range s.Evidence() {
+			must(t, err)
+			if e.Own {
+				stored++
+			}
+		}
+		if stored != kept {
+			t.Fatalf("%d of %d flights are stored", stored, kept)
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"slices"
 	"time"
@@ -94,10 +95,10 @@ func (t *Talk) Take(n, bytes, overhead int) []Text {
 	return slices.Clone(waiting[:k])
 }
 
-// Keep notes a flight that has been written.
-func (t *Talk) Keep(f *Flight) {
+// Keep notes a flight that has been written. Where the disk is behind with much it waits, until ctx ends.
+func (t *Talk) Keep(ctx context.Context, f *Flight) {
 	d := t.contact.store.disk
-	d.waitForRoom()
+	d.waitForRoom(ctx)
 	d.note(&record.Sent{Contact: t.contact.number, At: time.Now(), Flight: *f})
 }
 
