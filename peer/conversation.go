@@ -338,7 +338,7 @@ func (c *Conversation) speaksFrom(m wire.Machine) {
 }
 
 // Next waits for the next event: *Message, *Receipt, *MachineStatement, *Warning, and at the end *Closed. Taking a message
-// acknowledges it to its author.
+// acknowledges it to its author; coming for the next event says that it has been shown, so that no later life of the store hands it out again.
 func (c *Conversation) Next(ctx context.Context) (Event, error) { return c.events.take(ctx) }
 
 // Ended is closed when the conversation has ended and nothing of it runs any more; then Reason says why.

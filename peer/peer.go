@@ -195,6 +195,15 @@ type Message struct {
 type Missed struct {
 	Identity, Name string
 	Message        Message
+
+	shown func()
+}
+
+// Shown notes that the person has the message: until then the next life hands it out again. presence.Presence.Next does that by itself.
+func (m *Missed) Shown() {
+	if m.shown != nil {
+		m.shown()
+	}
 }
 
 // Receipt tells how far one's own messages have come: everything up to Number.

@@ -13,6 +13,7 @@ type queue struct {
 	mu     sync.Mutex
 	events []entry
 	more   chan struct{}
+	shown  func() // notes that the person has the text taken last; nil: it was none
 }
 
 // entry is an event, or texts that have come.
@@ -29,24 +30,28 @@ type texts struct {
 	missed  bool // they came in an earlier life of the store
 }
 
-// next takes one of them; nil where there is none any more.
-func (t *texts) next() Event {
-	s, ok := t.contact.Show(t.to)
+// next takes one of them; nil where there is none any more. shown notes that the person has it, and is nil where Missed.Shown does.
+func (t *texts) next() (e Event, shown func()) {
+	s, next, ok := t.contact.Hand(t.to)
 	if !ok {
-		return nil
+		return nil, nil
 	}
+	shown = func() { t.contact.Shown(next) }
 	m := Message{s.Number, s.ID, s.Text, s.Time, s.Label}
 	if t.missed {
-		return &Missed{t.contact.Identity, t.contact.Name(), m}
+		return &Missed{t.contact.Identity, t.contact.Name(), m, shown}, nil
 	}
-	return &m
+	return &m, shown
 }
 
 // pop takes from the front, and returns what its being taken calls. q.mu is held.
 func (q *queue) pop() (e Event, taken func()) {
 	first := &q.events[0]
 	if e = first.event; first.texts != nil {
-		e = first.texts.next()
+		var shown func()
+		if e, shown = first.texts.next(); shown != nil {
+			q.shown = shown
+		}
 		if first.texts.contact.Untaken(first.texts.to) {
 			return e, nil
 		}
@@ -130,8 +135,15 @@ func (q *queue) ready() (e Event, taken func()) {
 	return e, taken
 }
 
-// take waits for the next event.
+// take waits for the next event. Whoever comes for it has shown the one before.
 func (q *queue) take(ctx context.Context) (Event, error) {
+	q.mu.Lock()
+	shown := q.shown
+	q.shown = nil
+	q.mu.Unlock()
+	if shown != nil {
+		shown()
+	}
 	for {
 		e, taken := q.ready()
 		if taken != nil {

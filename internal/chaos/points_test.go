@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sinete/internal/program"
 )
@@ -48,7 +49,7 @@ var points = []point{
 	{"recipient has stored", "stored", false, program.Change{File: "peer/receive.go",
 		Old: "c.show(to, func() { c.stored(place) })", New: "if len(flights) > 0 { REACHED }; c.show(to, func() { c.stored(place) })"}},
 	{"recipient about to be shown", "stored", false, program.Change{File: "cmd/peer/talk.go",
-		Old: "c.screen.Show(screen.MessageOf(", New: "REACHED; c.screen.Show(screen.MessageOf("}},
+		Old: "c.screen.Show(screen.MessageOf(", New: "LATE; c.screen.Show(screen.MessageOf("}},
 	{"recipient about to acknowledge", "stored", false, program.Change{File: "peer/receive.go",
 		Old: "c.session.link.Acknowledge(c.inner)", New: "REACHED; c.session.link.Acknowledge(c.inner)"}},
 	{"relay has H3", "acknowledged", true, program.Change{File: "relay/receipt.go",
@@ -67,6 +68,7 @@ func build(dir string) error {
 	added := map[string]string{"internal/chaos/aimed/aimed.go": filepath.Join(room, "testdata", "overlay", "aimed.go")}
 	for _, p := range points {
 		p.New = strings.ReplaceAll(p.New, "REACHED", fmt.Sprintf("reached(%q)", p.name))
+		p.New = strings.ReplaceAll(p.New, "LATE", fmt.Sprintf("reached(%q, %d)", p.name, 50*time.Millisecond)) // when all that goes on beside is done
 		changes = append(changes, p.Change)
 		name := filepath.Dir(p.File)
 		file := filepath.Join(dir, strings.ReplaceAll(name, "/", "_")+"_reached.go")

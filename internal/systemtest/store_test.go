@@ -1,6 +1,7 @@
 package systemtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -90,28 +91,46 @@ func TestAuthorKilled(t *testing.T) {
 	})
 }
 
-// The recipient's program is killed when it has taken one message and not the others: the next life hands those out, before anything new,
-// and what the author sends again is known.
+// comesBack has a program come for the next event, where there is none: it has shown what it has taken.
+func comesBack(t *testing.T, c *peer.Conversation) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if e, err := c.Next(ctx); err == nil {
+		t.Fatalf("%#v", e)
+	}
+}
+
+// The recipient's program is killed when it has shown one message, has taken another and not the others: the next life hands those out, before
+// anything new, and what the author sends again is known.
 func TestRecipientKilled(t *testing.T) {
 	simulated(t, nil, func(t *testing.T, w *world) {
 		alice, bob := w.login(w.card("alice")), w.born(w.config(w.card("bob")), storetest.NewDisk())
 		a, b := connect(t, alice, bob.Session)
-		talk(t, a, b, "taken")
-		_, err := a.SendAll(t.Context(), "stored", "stored too")
+		talk(t, a, b, "shown")
+		comesBack(t, b)
+		_, err := a.SendAll(t.Context(), "taken", "stored", "stored too")
 		must(t, err)
 		time.Sleep(time.Second)
+		if m := next[*peer.Message](t, b); m.Text != "taken" {
+			t.Fatalf("bob takes %+v", m)
+		}
+		time.Sleep(time.Second)
 		bob = bob.killed()
-		for _, text := range []string{"stored", "stored too"} {
-			if m := sessionNext[*peer.Missed](t, bob.Session); m.Message.Text != text || m.Identity != alice.Identity() || m.Name != alice.Name() {
+		for _, text := range []string{"taken", "stored", "stored too"} {
+			m := sessionNext[*peer.Missed](t, bob.Session)
+			if m.Message.Text != text || m.Identity != alice.Identity() || m.Name != alice.Name() {
 				t.Fatalf("bob missed %+v", m)
 			}
+			m.Shown()
 		}
 		a, b = connect(t, alice, bob.Session)
 		if m := next[*peer.MachineStatement](t, b); m.Known != peer.MachineKnown {
 			t.Errorf("alice's machine is %v", m.Known)
 		}
 		talk(t, a, b, "new")
-		wantHistory(t, bob.cfg.Store, "received taken", "received stored", "received stored too", "received new")
+		comesBack(t, b)
+		wantHistory(t, bob.cfg.Store, "received shown", "received taken", "received stored", "received stored too", "received new")
 		time.Sleep(time.Second)
 		bob = bob.killed() // and nothing was missed
 		a, b = connect(t, alice, bob.Session)
@@ -246,6 +265,7 @@ func TestRottenStore(t *testing.T) {
 		for i := range 30 {
 			talk(t, a, b, fmt.Sprint("text ", i))
 		}
+		comesBack(t, b)
 		time.Sleep(time.Second)
 		disk := bob.disk.Kill()
 		disk.Damage(0.5)

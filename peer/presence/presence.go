@@ -68,6 +68,7 @@ type Presence struct {
 	leaving  error         // why this side ends the session for now
 	standing *peer.Standing
 	wanted   map[string]*wanted // conversations that should be there, by identity
+	missed   *peer.Missed       // taken last; nil: that was something else, or is noted as shown
 }
 
 // maxEvents bounds the events that wait for a program which does not take them.
@@ -112,8 +113,26 @@ func (p *Presence) began(s *peer.Session) {
 	}
 }
 
-// Next waits for the next event. A *peer.SessionClosed is the last one: its Err is nil where the person left.
+// Next waits for the next event. A *peer.SessionClosed is the last one: its Err is nil where the person left. Whoever comes for it has shown the
+// *peer.Missed before.
 func (p *Presence) Next(ctx context.Context) (peer.Event, error) {
+	p.mu.Lock()
+	missed := p.missed
+	p.missed = nil
+	p.mu.Unlock()
+	if missed != nil {
+		missed.Shown()
+	}
+	e, err := p.next(ctx)
+	if missed, ok := e.(*peer.Missed); ok {
+		p.mu.Lock()
+		p.missed = missed
+		p.mu.Unlock()
+	}
+	return e, err
+}
+
+func (p *Presence) next(ctx context.Context) (peer.Event, error) {
 	select {
 	case e := <-p.events:
 		return e, nil

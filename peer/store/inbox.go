@@ -8,9 +8,9 @@ import (
 
 // inbox is what has come from a contact. The contact's mu guards it.
 type inbox struct {
-	came    uint64 // how many new texts have come
-	shown   uint64 // how many of them somebody has taken
-	unshown []come
+	came    uint64        // how many new texts have come
+	shown   uint64        // how many of them the person has
+	unshown []come        // that nobody has taken
 	before  uint64        // how many had come when the store was opened
 	taken   chan struct{} // raised when somebody takes one
 
@@ -86,19 +86,30 @@ func (c *Contact) hasShown(place uint64) bool {
 	return place < c.in.shown
 }
 
-// Show takes the next text among the first to that nobody has taken yet; ok is false where there is none.
-func (c *Contact) Show(to uint64) (t Text, ok bool) {
+// Hand takes the next text among the first to that nobody has taken yet; ok is false where there is none. Who takes it says Shown(next) once the
+// person has it: until then the next life of the program hands it out again.
+func (c *Contact) Hand(to uint64) (t Text, next uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	in := &c.in
 	if !in.untaken(to) {
-		return t, false
+		return t, 0, false
 	}
-	t = in.unshown[0].text
-	in.show(in.unshown[0].place + 1)
+	first := in.unshown[0]
+	in.unshown[0] = come{}
+	in.unshown = in.unshown[1:]
 	raise(in.taken)
-	c.store.disk.mark(c)
-	return t, true
+	return first.text, first.place + 1, true
+}
+
+// Shown notes that the person has the texts before next.
+func (c *Contact) Shown(next uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if next > c.in.shown {
+		c.in.shown = next
+		c.store.disk.mark(c)
+	}
 }
 
 // Full reports whether so many texts wait to be taken that no more should come. Taken is raised when one is.

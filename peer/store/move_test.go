@@ -29,7 +29,7 @@ func TestMove(t *testing.T) {
 	talk.Delivered(1, &wire.SealEntry{Seal: someSeal().Seal, Head: someSeal().Head})
 	to, err := talk.Receive(from(0, "shown", "missed"))
 	must(t, err)
-	bob.Show(to)
+	show(bob, to)
 	bob.SpeaksFrom(Machine{Hash: [32]byte{1}, Description: "one"})
 	all := history(t, s, Query{})
 
