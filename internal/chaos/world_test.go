@@ -76,7 +76,8 @@ func newWorld(dir string, number int, seed uint64, tally *tally) (*world, error)
 		return w, err
 	}
 	for range 2 { // anywhere, and from then on there
-		if err := os.WriteFile(w.relay.config, []byte(strings.Replace(string(text), "127.0.0.1:0", w.relay.address, 1)), 0o600); err != nil {
+		place := strings.NewReplacer("127.0.0.1:0", w.relay.address, `"audit"`, fmt.Sprintf("%q", filepath.Join(w.dir, "audit")))
+		if err := os.WriteFile(w.relay.config, []byte(place.Replace(string(text))), 0o600); err != nil {
 			return w, err
 		}
 		if w.relay.program == nil {
