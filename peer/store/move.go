@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -15,7 +16,7 @@ import (
 	"sinete/peer/store/internal/vault"
 )
 
-// An export is a store of its own, with another key: u32 length of its store.json, store.json, journal.
+// An export is a store of its own, with another key: u32 length of its store.json, store.json, SHA-256 of its journal, journal.
 const (
 	vaultFile   = "store.json"
 	journalFile = "journal"
@@ -52,14 +53,21 @@ func (s *Store) Export(w io.Writer, passphrase []byte) error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...)); err != nil {
-			return err
-		}
 		f, err := os.Open(filepath.Join(dir, journalFile))
 		if err != nil {
 			return err
 		}
 		defer f.Close()
+		sum := sha256.New()
+		if _, err := io.Copy(sum, f); err != nil {
+			return err
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := w.Write(sum.Sum(append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...))); err != nil {
+			return err
+		}
 		_, err = io.Copy(w, f)
 		return err
 	})
@@ -103,13 +111,15 @@ func inFolder(f func(dir string) error) error {
 // Import takes over what an export of the same owner's holds, and returns how many messages were new. Where this store has nothing with a contact,
 // all is as it was there: numbers go on, what waited waits, what proves the messages is kept. Where it has, messages that it does not know by their id
 // are added to the history; those of the owner's that were not confirmed are queued again, and what proves the owner's stays behind.
+// Of an export that is damaged or cut off that is taken over which is whole, and the error is a *FormatError.
 // No session may use the store meanwhile. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *OwnerError, *FormatError, *VersionError, *FullError, *IOError.
 func (s *Store) Import(r io.Reader, passphrase []byte) (n int, err error) {
 	if s.disk == nil {
 		return 0, errMemory
 	}
 	err = inFolder(func(dir string) error {
-		if err := unpack(dir, r); err != nil {
+		whole, err := unpack(dir, r)
+		if err != nil {
 			return err
 		}
 		v, err := vault.Open(dir, s.disk.owner.Identity)
@@ -125,6 +135,9 @@ func (s *Store) Import(r io.Reader, passphrase []byte) (n int, err error) {
 			return err
 		}
 		n, err = s.merge(from)
+		if err == nil && !whole {
+			err = &FormatError{Err: fmt.Errorf("it is damaged or cut off; what is whole in it was taken over, %d new messages", n)}
+		}
 		return errors.Join(err, from.Close())
 	})
 	return n, err
@@ -145,16 +158,26 @@ func OwnerOfExport(r io.Reader) (owner Owner, err error) {
 	return owner, err
 }
 
-func unpack(dir string, r io.Reader) error {
+// unpack reports whether the journal is whole.
+func unpack(dir string, r io.Reader) (whole bool, err error) {
 	if err := unpackVault(dir, r); err != nil {
-		return err
+		return false, err
+	}
+	var want [sha256.Size]byte
+	if _, err := io.ReadFull(r, want[:]); err != nil {
+		return false, cutOff(err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Close())
+	sum := sha256.New()
+	_, err = io.Copy(io.MultiWriter(f, sum), r)
+	return bytes.Equal(sum.Sum(nil), want[:]), errors.Join(err, f.Close())
+}
+
+func cutOff(err error) error {
+	return &FormatError{Err: fmt.Errorf("an export that is cut off: %w", err)}
 }
 
 func unpackVault(dir string, r io.Reader) error {
@@ -168,7 +191,7 @@ func unpackVault(dir string, r io.Reader) error {
 	}
 	head := make([]byte, n)
 	if _, err := io.ReadFull(r, head); err != nil {
-		return &FormatError{Err: fmt.Errorf("an export that is cut off: %w", err)}
+		return cutOff(err)
 	}
 	return os.WriteFile(filepath.Join(dir, vaultFile), head, 0o600)
 }

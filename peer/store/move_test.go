@@ -3,8 +3,11 @@ package store
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
+	"sinete/peer/store/internal/vault"
 	"sinete/wire"
 )
 
@@ -133,6 +136,9 @@ func TestImportRefuses(t *testing.T) {
 			t.Errorf("cut at %d it was taken", cut)
 		}
 	}
+	if len(there.Contacts()) > 0 {
+		t.Error("something came all the same")
+	}
 	there.disk.owner.Identity = "somebody else"
 	if _, err := there.Import(bytes.NewReader(file), secret); err == nil {
 		t.Error("an export of another person's was taken")
@@ -140,4 +146,54 @@ func TestImportRefuses(t *testing.T) {
 	if len(there.Contacts()) > 0 {
 		t.Error("something came all the same")
 	}
+}
+
+// What is whole in an export that is damaged or cut off is taken over, and nobody is left to believe that it was all.
+func TestImportOfAPart(t *testing.T) {
+	s := opened(t, t.TempDir())
+	for _, text := range []string{"one", "two"} {
+		_, err := s.Contact("bob", "Bob").Add(text)
+		must(t, err)
+	}
+	file := export(t, s)
+	altered := bytes.Clone(file)
+	altered[len(file)-1] ^= 1
+	for _, part := range [][]byte{file[:len(file)-1], altered} {
+		there := opened(t, t.TempDir())
+		n, err := there.Import(bytes.NewReader(part), secret)
+		if !isFormat(err) {
+			t.Errorf("%d messages came, %v", n, err)
+		}
+	}
+}
+
+// A journal without its store.json is nobody's to begin anew in: the file may come back from a backup.
+func TestJournalWithoutItsKey(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{Dir: dir, Owner: Owner{Identity: "ana"}, Protection: Protection{Kind: Unprotected}}
+	s, err := Open(o)
+	must(t, err)
+	_, err = s.Contact("bob", "Bob").Add("text")
+	must(t, err)
+	must(t, s.Close())
+	path := filepath.Join(vault.Folder(dir, "ana"), vaultFile)
+	backup, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.Remove(path))
+	if _, err := Look(dir, "ana"); !isFormat(err) {
+		t.Errorf("Look: %v", err)
+	}
+	if _, err := Open(o); !isFormat(err) {
+		t.Errorf("Open: %v", err)
+	}
+	must(t, os.WriteFile(path, backup, 0o600))
+	s, err = Open(o)
+	must(t, err)
+	wantTexts(t, history(t, s, Query{}), "queued text")
+	must(t, s.Close())
+}
+
+func isFormat(err error) bool {
+	_, ok := errors.AsType[*FormatError](err)
+	return ok
 }

@@ -47,11 +47,22 @@ type Options struct {
 
 // Look tells what keeps the key of somebody's store. fs.ErrNotExist: there is none.
 func Look(dir, identity string) (Kind, error) {
-	v, err := vault.Open(vault.Folder(dir, identity), identity)
+	v, err := openVault(vault.Folder(dir, identity), identity)
 	if err != nil {
 		return "", err
 	}
 	return v.Kind(), nil
+}
+
+// openVault opens a store's vault. A journal whose vault is lost is no new store: it opens again once the file is back.
+func openVault(folder, identity string) (*vault.Vault, error) {
+	v, err := vault.Open(folder, identity)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, there := os.Stat(filepath.Join(folder, journalFile)); there == nil && f.Size() > 0 {
+			return nil, &FormatError{Err: errors.New("it is missing, and " + folder + " has a journal")}
+		}
+	}
+	return v, err
 }
 
 // Owners lists whose stores are in a folder. Names are as the files say, which vouches for nothing.
@@ -93,7 +104,7 @@ func Open(o Options) (*Store, error) {
 }
 
 func openLocked(folder string, o Options) (*Store, error) {
-	v, err := vault.Open(folder, o.Owner.Identity)
+	v, err := openVault(folder, o.Owner.Identity)
 	if errors.Is(err, fs.ErrNotExist) {
 		v, err = vault.Create(folder, o.Owner, o.Protection)
 	}
