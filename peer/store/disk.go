@@ -53,13 +53,16 @@ type Damage = journal.Damage
 // ErrClosed is what a store answers once it is closed.
 var ErrClosed = journal.ErrClosed
 
-// open reads the journal of a folder and goes on in it.
-func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger) (*Store, error) {
+// open reads the journal of a folder, from where the state stands or whole, and goes on in it.
+func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger, whole bool) (*Store, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	s, state, r := blank(files, key, id)
-	mark := state.load(r)
+	var mark journal.Mark
+	if !whole {
+		mark = state.load(r)
+	}
 	j, damage, err := journal.Open(files, key, id, mark, r.visit)
 	if _, other := errors.AsType[*journal.MarkError](err); other { // it was rewritten, say
 		s, state, r = blank(files, key, id)
@@ -98,7 +101,7 @@ func (d *disk) snapshot(s *Store) {
 	}
 }
 
-// Damage is what was found when the store was opened. Each cost the records that it names, and no others.
+// Damage is what was found when the store was opened, in what was read of it then (Options.Whole). Each cost the records that it names, and no others.
 func (s *Store) Damage() []*Damage {
 	if s.disk == nil {
 		return nil

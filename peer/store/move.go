@@ -130,7 +130,7 @@ func (s *Store) Import(r io.Reader, passphrase []byte) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		from, err := open(journal.Dir(dir), key, v.ID(), s.disk.logger)
+		from, err := open(journal.Dir(dir), key, v.ID(), s.disk.logger, true)
 		if err != nil {
 			return err
 		}

@@ -43,6 +43,7 @@ type Options struct {
 	// Protection is what keeps the key of a new store, and with its Passphrase what opens an old one. Where Kind is empty none is made.
 	Protection Protection
 	Keep       time.Duration // messages are deleted when they are older than this; 0: never
+	Whole      bool          // read all of the journal, which takes longer, so that Store.Damage has all that there is
 }
 
 // Look tells what keeps the key of somebody's store. fs.ErrNotExist: there is none.
@@ -115,7 +116,7 @@ func openLocked(folder string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(journal.Dir(folder), key, v.ID(), o.Logger)
+	return open(journal.Dir(folder), key, v.ID(), o.Logger, o.Whole)
 }
 
 // Protect has the key of a store, which nobody has open, kept in another way from now on. Errors as of Open.
@@ -134,7 +135,7 @@ func Protect(dir, identity string, passphrase []byte, p Protection) error {
 
 // OpenOn opens a store on a disk of a test's.
 func OpenOn(disk journal.Disk, key [32]byte) (*Store, error) {
-	s, err := open(disk, key, [16]byte{1}, nil)
+	s, err := open(disk, key, [16]byte{1}, nil, false)
 	if err == nil {
 		s.disk.owner = Owner{Identity: "owner", Name: "Owner"}
 	}

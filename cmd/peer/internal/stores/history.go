@@ -2,6 +2,7 @@ package stores
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,10 +26,21 @@ type kept struct {
 
 // which are the flags that choose messages.
 type which struct {
-	With   string `placeholder:"NAME" help:"Only those with this person: a name, or an identity."`
+	With   Given  `placeholder:"NAME" help:"Only those with this person: a name, or an identity."`
 	Since  Moment `placeholder:"WHEN" help:"Only those from then on: 2026-11-30, 2026-11-30T09:00, or 3d for three days ago."`
 	Before Moment `placeholder:"WHEN" help:"Only those from before."`
-	Search string `placeholder:"TEXT" help:"Only those in which this stands, in capitals or not."`
+	Search Given  `placeholder:"TEXT" help:"Only those in which this stands, in capitals or not."`
+}
+
+// Given is a text that says something: one that a script left empty must not mean everything.
+type Given string
+
+// UnmarshalText takes all but nothing.
+func (g *Given) UnmarshalText(b []byte) error {
+	if *g = Given(b); *g == "" {
+		return errors.New("nothing is given: leave it out for everything")
+	}
+	return nil
 }
 
 // any reports whether all messages are meant.
@@ -37,9 +49,9 @@ func (w *which) any() bool {
 }
 
 func (w *which) query(s *store.Store) (q store.Query, err error) {
-	q = store.Query{Since: w.Since.Time, Until: w.Before.Time, Search: w.Search}
+	q = store.Query{Since: w.Since.Time, Until: w.Before.Time, Search: string(w.Search)}
 	if w.With != "" {
-		c, err := Contact(s, w.With)
+		c, err := Contact(s, string(w.With))
 		if err != nil {
 			return q, err
 		}

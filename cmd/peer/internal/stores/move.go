@@ -85,11 +85,14 @@ func (c *Import) Run(t *terminal.Terminal) int {
 				return err
 			}
 			n, err = s.Import(f, secret)
-			if _, ok := trouble.AsError[*store.FormatError](err); ok {
-				err = trouble.ExportUnusable(err)
+			if e, ok := trouble.AsError[*store.FormatError](err); ok {
+				err = trouble.ExportUnusable(e.Err) // no store.json is wrong
 			}
 			return err
 		})
+		if errors.Is(err, store.ErrPassphraseWrong) {
+			err = trouble.ExportPassphraseWrong()
+		}
 		if err == nil {
 			out.Show(screen.Done{Command: "store import", Messages: n, Text: imported(n)})
 		}

@@ -39,7 +39,7 @@ func (f *Flags) Open(ctx context.Context, t *terminal.Terminal, out screen.Scree
 		s, err = open(ctx, o, kind, &p)
 	}
 	if err != nil {
-		return nil, err
+		return nil, trouble.StoreDisk(err)
 	}
 	e := screen.Store{Folder: f.Store, Protection: kind, New: fresh, Waiting: []screen.WaitingEntry{}}
 	for _, c := range s.Contacts() {
@@ -107,7 +107,7 @@ func (e *existing) with(t *terminal.Terminal, dir string, do func(ctx context.Co
 		if err != nil {
 			return err
 		}
-		s, err := open(ctx, store.Options{Dir: dir, Owner: owner}, kind, &passphrase{terminal: t, source: e.Passphrase})
+		s, err := open(ctx, store.Options{Dir: dir, Owner: owner, Whole: true}, kind, &passphrase{terminal: t, source: e.Passphrase})
 		if err != nil {
 			return err
 		}
@@ -138,8 +138,11 @@ func run(t *terminal.Terminal, json bool, do func(ctx context.Context, out scree
 // find finds out whose store is meant, and what protects it.
 func (e *existing) find(dir string) (owner store.Owner, kind store.Kind, err error) {
 	all, err := store.Owners(dir)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return owner, "", trouble.NoStore(dir)
+	}
+	if err != nil {
+		return owner, "", trouble.StoreDisk(err)
 	}
 	var found []store.Owner
 	for _, o := range all {
@@ -147,12 +150,14 @@ func (e *existing) find(dir string) (owner store.Owner, kind store.Kind, err err
 			found = append(found, o)
 		}
 	}
-	switch len(found) {
-	case 0:
+	switch {
+	case len(all) == 0:
 		return owner, "", trouble.NoStore(dir)
-	case 1:
+	case len(found) == 0:
+		return owner, "", trouble.NotTheirStore(dir, e.Of, all)
+	case len(found) == 1:
 		kind, err = store.Look(dir, found[0].Identity)
-		return found[0], kind, err
+		return found[0], kind, trouble.StoreDisk(err)
 	}
 	return owner, "", trouble.SeveralStores(dir, found)
 }

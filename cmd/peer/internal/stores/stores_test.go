@@ -412,3 +412,30 @@ func TestCheck(t *testing.T) {
 		t.Errorf("status %d\n%s", status, &s.out)
 	}
 }
+
+// What the system refuses of a store's files is told of the store, not of the card.
+func TestStoreThatIsNoFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code := sits().opens(t, Flags{Store: file}); code != "store-failed" {
+		t.Errorf("a chat: %s", code)
+	}
+	for _, c := range []struct{ dir, want string }{{file, "store-failed"}, {filepath.Dir(file), "store-missing"}} {
+		if _, _, err := (&existing{}).find(c.dir); trouble.Explain(err).Code != c.want {
+			t.Errorf("%s: %v", c.dir, err)
+		}
+	}
+}
+
+// What a script has left empty selects nothing, least of all for deletion.
+func TestGiven(t *testing.T) {
+	var g Given
+	if g.UnmarshalText(nil) == nil {
+		t.Error("nothing was taken for something")
+	}
+	if err := g.UnmarshalText([]byte("Bruno")); err != nil || g != "Bruno" {
+		t.Error(g, err)
+	}
+}

@@ -1,8 +1,10 @@
 package trouble
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"sinete/peer/store"
 )
@@ -22,7 +24,7 @@ var passphraseNeeded = Trouble{"passphrase-needed", "the store wants its passphr
 
 func NewPassphraseNeeded() error {
 	return Refuse("passphrase-needed", "a passphrase is to be chosen, and there is no terminal to ask for it",
-		"Name a file that holds it: --passphrase file:PATH for a new store, --new-passphrase file:PATH where it is to be changed.")
+		"Name a file that holds it: --passphrase file:PATH for a new store, --new-passphrase file:PATH where it is to be changed, --export-passphrase file:PATH for an export.")
 }
 
 func passphraseWrong() Trouble {
@@ -63,16 +65,40 @@ func NoStore(dir string) error {
 	return Refuse("store-missing", "there is no such store in "+dir, "peer chat --store DIR makes one.")
 }
 
-func SeveralStores(dir string, owners []store.Owner) error {
-	var whose []string
-	for _, o := range owners {
-		whose = append(whose, fmt.Sprintf("%s (%s)", o.Identity, o.Name))
+func NotTheirStore(dir, of string, owners []store.Owner) error {
+	return Refuse("store-missing", fmt.Sprintf("%s has no store of %q", dir, of), "It has those of "+whose(owners)+".")
+}
+
+// StoreDisk says of a file that the system refuses that it is the store's: it would be taken for the card's.
+func StoreDisk(err error) error {
+	switch {
+	case err == nil || Explain(err).Code != cardUnreadable(err).Code:
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &store.FullError{Err: err}
 	}
-	return Refuse("store-ambiguous", "there are several people's stores in "+dir, "Name one with --of: "+strings.Join(whose, ", ")+".")
+	return Refuse("store-failed", "the store cannot be opened: "+err.Error(), "Is that its folder, and may you read and write there?")
+}
+
+// ExportPassphraseWrong is passphraseWrong of an export.
+func ExportPassphraseWrong() error {
+	return &Problem{Trouble{"passphrase-wrong", "that is not the passphrase of the export", "Try again: it was chosen when the export was written.", StatusRefused}}
+}
+
+func SeveralStores(dir string, owners []store.Owner) error {
+	return Refuse("store-ambiguous", "there are several people's stores in "+dir, "Name one with --of: "+whose(owners)+".")
+}
+
+func whose(owners []store.Owner) string {
+	var each []string
+	for _, o := range owners {
+		each = append(each, fmt.Sprintf("%s (%s)", o.Identity, o.Name))
+	}
+	return strings.Join(each, ", ")
 }
 
 func NobodyKept(who string) error {
-	return Refuse("unknown-contact", fmt.Sprintf("nothing is kept of anybody called %q", who), "Leave --with out to see everybody's.")
+	return Refuse("unknown-contact", fmt.Sprintf("nothing is kept of anybody called %q", who), "peer history without --with shows everybody's.")
 }
 
 func SeveralKept(who string, found []*store.Contact) error {
