@@ -20,7 +20,7 @@ func TestAwayAndBack(t *testing.T) {
 		rui := s.opens(0, known(peer.MachineNew))
 		rui.delegated = true
 		c := talkTo(t, s)
-		c.shows(sessionOpen, ruiOpen+`new","reason":"","signing":"delegated"}`)
+		c.shows(sessionOpen, ruiOpen+`new","reason":"","signing":"delegated","send":true}`)
 		s.away = true
 		s.events <- happening{event: &peer.Away{Err: &transport.LostError{Err: errors.New("silence")}}}
 		c.shows() // until the conversation's end has been shown
@@ -35,7 +35,7 @@ func TestAwayAndBack(t *testing.T) {
 		s.events <- happening{event: &peer.Back{}}
 		c.shows(sessionOpen)
 		again := s.opens(0, known(peer.MachineKnown), text(0, "still there?"))
-		c.shows(ruiOpen+`known","reason":"","signing":"card"}`, ruiMessage+`0,"text":"still there?"`)
+		c.shows(ruiOpen+`known","reason":"","signing":"card","send":true}`, ruiMessage+`0,"text":"still there?"`)
 		again.ends(wire.CodeIntegrity)
 		s.events <- happening{event: &peer.GivenUp{Person: s.people[0], Number: wire.CodeIntegrity}}
 		synctest.Wait()

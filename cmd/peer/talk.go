@@ -154,6 +154,8 @@ func (c *chat) follow() {
 			back := sessionOf(c.session)
 			back.Back = true
 			c.screen.Show(back)
+		case *peer.LevelChanged:
+			c.screen.Show(sessionOf(c.session))
 		case *peer.Missed:
 			c.screen.Show(screen.MissedOf(e))
 		case *peer.GivenUp:
@@ -291,7 +293,7 @@ func (t *talk) event() screen.Conversation {
 		e.Signing = peer.SignDelegated
 	}
 	if t.ended {
-		e.State, e.Reason, e.Signing = "closed", t.reason.String(), ""
+		e.State, e.Reason, e.Signing, e.MayWrite = "closed", t.reason.String(), "", false
 	}
 	return e
 }

@@ -53,8 +53,8 @@ type Conversation struct {
 	// Signing says who seals for them, while open.
 	Signing peer.Signing `json:"signing,omitempty"`
 
-	MayWrite bool `json:"-"`
-	Rekeyed  bool `json:"-"` // nothing but its epoch is new
+	MayWrite bool `json:"send,omitempty"` // while open: the flow policy lets this user write to them
+	Rekeyed  bool `json:"-"`              // nothing but its epoch is new
 }
 
 type Message struct {
