@@ -18,7 +18,7 @@ func TestStalledRecipientsCostBoundedMemory(t *testing.T) {
 		conversations = 10
 		size          = 2000
 		each          = 4 * wire.MaxUnackedBytes / size // messages: four windows
-		most          = conversations*5*wire.MaxUnackedBytes/2 + 16<<20
+		most          = shadow * (conversations*5*wire.MaxUnackedBytes/2 + 16<<20)
 	)
 	ctx := bounded(t)
 	s := Settings{Window: each, Size: size, Conversations: conversations, Key: trialpki.P256, RelayKey: trialpki.P256, Sign: peer.SignDelegated}
