@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -66,18 +67,26 @@ func openVault(folder, identity string) (*vault.Vault, error) {
 	return v, err
 }
 
-// Owners lists whose stores are in a folder. Names are as the files say, which vouches for nothing.
+// Owners lists whose stores are in a folder. Names are as the files say, which vouches for nothing. A store that cannot be read is an error, as of Open,
+// beside the owners of the others.
 func Owners(dir string) (owners []Owner, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		if v, err := vault.Open(filepath.Join(dir, e.Name()), ""); err == nil {
+		if b, other := hex.DecodeString(e.Name()); other != nil || len(b) != 16 { // as vault.Folder names them
+			continue
+		}
+		v, damaged := openVault(filepath.Join(dir, e.Name()), "")
+		switch {
+		case damaged == nil:
 			owners = append(owners, v.Owner())
+		case !errors.Is(damaged, fs.ErrNotExist) && err == nil: // without store.json it is the folder of a store that was not made in the end
+			err = damaged
 		}
 	}
-	return owners, nil
+	return owners, err
 }
 
 // Open opens a person's store, or makes it. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *LockedError, *OwnerError, *FormatError, *VersionError,
@@ -121,16 +130,19 @@ func openLocked(folder string, o Options) (*Store, error) {
 
 // Protect has the key of a store, which nobody has open, kept in another way from now on. Errors as of Open.
 func Protect(dir, identity string, passphrase []byte, p Protection) error {
-	folder := vault.Folder(dir, identity)
-	v, err := vault.Open(folder, identity)
-	if err != nil {
+	if _, err := Look(dir, identity); err != nil { // before the lock, which makes the folder
 		return err
 	}
+	folder := vault.Folder(dir, identity)
 	lock, err := vault.TakeLock(folder)
 	if err != nil {
 		return err
 	}
-	return errors.Join(v.Change(passphrase, p), lock.Unlock())
+	v, err := vault.Open(folder, identity) // under the lock: somebody may just have changed it
+	if err == nil {
+		err = v.Change(passphrase, p)
+	}
+	return errors.Join(err, lock.Unlock())
 }
 
 // OpenOn opens a store on a disk of a test's.

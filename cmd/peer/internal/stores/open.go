@@ -141,9 +141,6 @@ func (e *existing) find(dir string) (owner store.Owner, kind store.Kind, err err
 	if errors.Is(err, fs.ErrNotExist) {
 		return owner, "", trouble.NoStore(dir)
 	}
-	if err != nil {
-		return owner, "", trouble.StoreDisk(err)
-	}
 	var found []store.Owner
 	for _, o := range all {
 		if e.Of == "" || e.Of == o.Identity || e.Of == o.Name {
@@ -151,6 +148,8 @@ func (e *existing) find(dir string) (owner store.Owner, kind store.Kind, err err
 		}
 	}
 	switch {
+	case err != nil && (e.Of == "" || len(found) == 0): // it may be the one that is meant
+		return owner, "", trouble.StoreDisk(err)
 	case len(all) == 0:
 		return owner, "", trouble.NoStore(dir)
 	case len(found) == 0:

@@ -245,6 +245,42 @@ func TestWhoseStore(t *testing.T) {
 	}
 }
 
+// A store that cannot be read is not taken for one that is missing, and hides nobody else's who is named.
+func TestWhoseStoreIsUnreadable(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	dir := t.TempDir()
+	fill(t, dir, ana)
+	files, err := filepath.Glob(filepath.Join(dir, "*", "store.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	wants := func(when, of, code string) {
+		t.Helper()
+		s := sits()
+		(&Check{folder: folder{dir}, existing: existing{JSON: true, Of: of}}).Run(&s.Terminal)
+		if !strings.Contains(s.out.String(), code) {
+			t.Errorf("%s, of %q: %s", when, of, &s.out)
+		}
+	}
+	for _, damage := range []struct {
+		what, code string
+		do         func(file string) error
+	}{
+		{"altered", `"code":"store-unreadable"`, func(file string) error { return os.WriteFile(file, []byte("{"), 0o600) }},
+		{"lost", `"code":"store-unreadable"`, os.Remove},
+		{"not to be opened", `"code":"store-failed"`, func(file string) error { return os.Mkdir(file, 0o700) }},
+	} {
+		if err := damage.do(files[0]); err != nil {
+			t.Fatal(err)
+		}
+		wants(damage.what, "", damage.code)
+		wants(damage.what, "Ana", damage.code)
+	}
+	fill(t, dir, store.Owner{Identity: "BI9@a", Name: "Zé"})
+	wants("beside another", "", `"code":"store-failed"`)
+	wants("beside another", "Zé", `{"event":"checked","messages":3,`)
+}
+
 func TestPasswd(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, ana)
