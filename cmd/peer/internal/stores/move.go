@@ -88,6 +88,9 @@ func (c *Import) Run(t *terminal.Terminal) int {
 			if e, ok := trouble.AsError[*store.FormatError](err); ok {
 				err = trouble.ExportUnusable(e.Err) // no store.json is wrong
 			}
+			if e, ok := trouble.AsError[*store.KeyError](err); ok {
+				err = trouble.ExportUnusable(e)
+			}
 			return err
 		})
 		if errors.Is(err, store.ErrPassphraseWrong) {

@@ -82,6 +82,7 @@ var rows = []row{
 	on(storeVersion),
 	on(storeUnreadable),
 	on(storeKeyring),
+	on(storeKey),
 	on(storeFull),
 	on(storeFailed),
 
