@@ -9,6 +9,7 @@ import (
 	"sinete/cmd/peer/internal/screen"
 	"sinete/peer"
 	"sinete/peer/presence"
+	"sinete/peer/store"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -34,8 +35,8 @@ func TestAwayAndBack(t *testing.T) {
 		s.away = false
 		s.events <- happening{event: &peer.Back{}}
 		c.shows(sessionOpen)
-		again := s.opens(0, known(peer.MachineKnown), text(0, "still there?"))
-		c.shows(ruiOpen+`known","reason":"","signing":"card","send":true}`, ruiMessage+`0,"text":"still there?"`)
+		again := s.opens(0, &peer.Progress{State: store.Sent}, known(peer.MachineKnown), text(0, "still there?"))
+		c.shows(ruiOpen+`known","reason":"","signing":"card","send":true}`, `{"event":"state","id":2,"name":"Rui","first":0,"last":0,"state":"sent"}`, ruiMessage+`0,"text":"still there?"`)
 		again.ends(wire.CodeIntegrity)
 		s.events <- happening{event: &peer.GivenUp{Person: s.people[0], Number: wire.CodeIntegrity}}
 		synctest.Wait()

@@ -227,7 +227,7 @@ func (c *chat) converse(t, before *talk) {
 	}
 }
 
-// firstEvents waits for the machine statement, which stands before everything but receipts.
+// firstEvents waits for the machine statement, which stands before everything but what tells of this person's own messages.
 func firstEvents(t *talk) (early []peer.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), machineWait)
 	defer cancel()
@@ -237,7 +237,9 @@ func firstEvents(t *talk) (early []peer.Event) {
 			return early
 		}
 		early = append(early, e)
-		if _, ok := e.(*peer.Receipt); !ok {
+		switch e.(type) {
+		case *peer.Receipt, *peer.Progress:
+		default:
 			return early
 		}
 	}

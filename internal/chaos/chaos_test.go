@@ -151,7 +151,7 @@ func (w *world) report(t *testing.T, err error) {
 			faults = append(faults, judge(known)...)
 		}
 	}
-	t.Logf("world %d: %d texts typed", w.number, texts)
+	t.Logf("world %d: %d texts typed; the stores prove %d sent, %d received and %d receipts", w.number, texts, w.proved.sent, w.proved.received, w.proved.receipts)
 	for _, kind := range slices.Sorted(maps.Keys(w.counts)) {
 		t.Logf("%4d %s", w.counts[kind], kind)
 	}

@@ -25,7 +25,7 @@ const (
 
 // noLogin is what a program may end with that has not logged in yet: the way to the relay is cut, the relay is just restarted, or holds the
 // place of a program that was killed in the middle of its login.
-var noLogin = []string{"cut", "busy", "timeout", "going-away", "card-in-use"}
+var noLogin = []string{"cut", "busy", "timeout", "going-away", "relay-unreachable", "card-in-use"}
 
 // person is somebody, through all the lives of their program.
 type person struct {

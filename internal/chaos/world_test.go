@@ -27,6 +27,7 @@ type world struct {
 	tally  *tally
 	relay  *relay
 	people [len(people)]*person
+	proved proved // by their stores, in the end
 
 	mu     sync.Mutex
 	plan   []string       // what was done
@@ -239,27 +240,21 @@ func (w *world) evidence() (*trial, error) {
 			return nil, err
 		}
 		t.histories[who] = h
+		proved, err := w.proves(who, h)
+		if err != nil {
+			return nil, err
+		}
+		w.proved.sent += proved.sent
+		w.proved.received += proved.received
+		w.proved.receipts += proved.receipts
 	}
 	return t, nil
 }
 
 // history is what somebody's store holds.
 func (w *world) history(who int) (all []entry, err error) {
-	var stderr strings.Builder
-	c := exec.Command(w.path("bin/peer"), "history", "--store", w.people[who].store, "--json")
-	c.Stderr = &stderr
-	out, err := c.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s%s", c, err, out, stderr.String())
-	}
-	for line := range strings.Lines(string(out)) {
-		e, whole := program.ParseEvent(line)
-		switch {
-		case !whole:
-			return nil, fmt.Errorf("%s prints %q", c, line)
-		case e["event"] != "history-entry":
-			continue
-		}
+	events, err := w.asks("history-entry", "history", "--store", w.people[who].store)
+	for _, e := range events {
 		other := index(fmt.Sprint(e["name"]))
 		one := entry{pair{other, who}, int(e["seq"].(float64)), fmt.Sprint(e["text"]), fmt.Sprint(e["state"]), fmt.Sprint(e["verification"])}
 		if e["direction"] == "out" {
@@ -267,7 +262,51 @@ func (w *world) history(who int) (all []entry, err error) {
 		}
 		all = append(all, one)
 	}
-	return all, nil
+	return all, err
+}
+
+// proves has somebody's store verified: every message that came to them, and that every receipt is for what was sent.
+func (w *world) proves(who int, history []entry) (proved, error) {
+	events, err := w.asks("checked", "store", "check", w.people[who].store, "--trust", w.path("trust"))
+	if err != nil {
+		return proved{}, err
+	}
+	e := events[0]
+	p := proved{int(e["sent"].(float64)), int(e["received"].(float64)), int(e["receipts"].(float64))}
+	came := 0
+	for _, e := range history {
+		if e.to == who {
+			came++
+		}
+	}
+	if p.received < came || p.receipts == 0 && len(history) > came {
+		return p, fmt.Errorf("%s's store proves %+v, and has %d messages, of which %d came", people[who], p, len(history), came)
+	}
+	return p, nil
+}
+
+// proved counts what a store proves; what was sent again counts again.
+type proved struct{ sent, received, receipts int }
+
+// asks runs a command of the peer program and returns the events of one name that it prints.
+func (w *world) asks(event string, args ...string) (found []program.Event, err error) {
+	var stderr strings.Builder
+	c := exec.Command(w.path("bin/peer"), append(args, "--json")...)
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s%s", c, err, out, stderr.String())
+	}
+	for line := range strings.Lines(string(out)) {
+		e, whole := program.ParseEvent(line)
+		if !whole {
+			return nil, fmt.Errorf("%s prints %q", c, line)
+		}
+		if e["event"] == event {
+			found = append(found, e)
+		}
+	}
+	return found, nil
 }
 
 // end ends what is left of its programs.
