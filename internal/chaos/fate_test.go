@@ -149,10 +149,9 @@ func (p *person) fills(ctx context.Context, random *rand.Rand) error {
 	return nil
 }
 
-// suffers restarts the relay again and again until ctx ends. Once it is stopped in order, halfway to the end.
-func (r *relay) suffers(ctx context.Context, w *world, random *rand.Rand) error {
-	end, _ := ctx.Deadline()
-	halfway := time.Now().Add(time.Until(end) / 2)
+// suffers restarts the relay again and again until ctx ends. Once it is stopped in order, halfway through the trouble.
+func (r *relay) suffers(ctx context.Context, w *world, lasts time.Duration, random *rand.Rand) error {
+	halfway := time.Now().Add(lasts / 2)
 	for ordered := false; pause(ctx, time.Duration(4+random.IntN(12))*time.Second); {
 		p, over := r.program, r.over
 		kill := func() { _ = p.Signal(syscall.SIGKILL) }
