@@ -136,6 +136,14 @@ func (w *world) report(t *testing.T, err error) {
 	if err != nil {
 		faults = append(faults, err.Error())
 	}
+	if !slices.Contains(w.people[:], nil) { // else there was hardly a world
+		known, err := w.evidence()
+		if err != nil {
+			faults = append(faults, err.Error())
+		} else {
+			faults = append(faults, judge(known)...)
+		}
+	}
 	texts := 0
 	for _, p := range w.people {
 		if p == nil {
@@ -149,14 +157,6 @@ func (w *world) report(t *testing.T, err error) {
 			if code != "store-full" || p.disk == "" {
 				faults = append(faults, fmt.Sprintf("%s was refused %d times: %s", people[p.who], n, code))
 			}
-		}
-	}
-	if err == nil {
-		known, err := w.evidence()
-		if err != nil {
-			faults = append(faults, err.Error())
-		} else {
-			faults = append(faults, judge(known)...)
 		}
 	}
 	t.Logf("world %d: %d texts typed; the stores prove %d sent, %d received and %d receipts", w.number, texts, w.proved.sent, w.proved.received, w.proved.receipts)
