@@ -78,6 +78,42 @@ func TestChatWithAStore(t *testing.T) {
 	})
 }
 
+// A chat that opens its store from the state finds damage of before when the history is read: it is told once, and before the end of the history.
+func TestHistoryOfADamagedStore(t *testing.T) {
+	dir := t.TempDir()
+	kept := openStore(t, dir)
+	for _, text := range []string{"one", "two", "three"} {
+		if _, err := kept.Contact("BI2@a", "Rui").Add(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := kept.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "journal"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(files[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kept = openStore(t, dir)
+	defer kept.Close()
+	if damage := kept.Damage(); len(damage) > 0 {
+		t.Fatalf("%v is known already", damage)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		entry, end := `{"event":"history-entry"`, `{"event":"history","entries":2}`
+		want(t, keeps(t, newFakeSession(), kept, "history#Rui", "history#Rui"),
+			entry, entry, `{"event":"warning","code":"store-damaged"`, end, entry, entry, end)
+	})
+}
+
 // Somebody who was talked with before the program was started can be written to before they are seen.
 func TestSendToSomebodyOfBefore(t *testing.T) {
 	kept := openStore(t, t.TempDir())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,6 @@ type disk struct {
 	journal *journal.Journal
 	state   *snapshot
 	owner   Owner
-	damage  []*Damage // that was found when it was opened
 	unlock  func() error
 	logger  *slog.Logger
 	closing chan struct{}
@@ -33,6 +33,7 @@ type disk struct {
 	room    sync.Cond // bytes has fallen, or the store closes
 	closed  bool
 	blobs   map[[32]byte]bool // that are in the journal
+	damage  []*Damage         // that was found, each once
 }
 
 const (
@@ -77,11 +78,7 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger, wh
 	}
 	d := &disk{journal: j, state: state, blobs: r.blobs, unlock: func() error { return nil }, logger: logger, closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), marked: map[*Contact]bool{}}
 	d.room.L = &d.mu
-	for i := range damage {
-		if damage[i].Kind != journal.Torn { // of which nothing was ever acknowledged
-			d.damage = append(d.damage, &damage[i])
-		}
-	}
+	d.found(damage)
 	for _, c := range s.numbered {
 		c.in.before = c.in.came
 	}
@@ -104,12 +101,29 @@ func (d *disk) snapshot(s *Store) {
 	}
 }
 
-// Damage is what was found when the store was opened, in what was read of it then (Options.Whole). Each cost the records that it names, and no others.
+// Damage is what was found in what has been read: when the store was opened (Options.Whole), and by History since. It is in the order in which it was
+// found. Each cost the records that it names, and no others.
 func (s *Store) Damage() []*Damage {
-	if s.disk == nil {
+	d := s.disk
+	if d == nil {
 		return nil
 	}
-	return s.disk.damage
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.damage)
+}
+
+// found adds what was not known.
+func (d *disk) found(damage []Damage) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range damage {
+		one := &damage[i]
+		if one.Kind != journal.Torn && // of which nothing was ever acknowledged
+			!slices.ContainsFunc(d.damage, func(known *Damage) bool { return *known == *one }) {
+			d.damage = append(d.damage, one)
+		}
+	}
 }
 
 // Close writes what waits and ends the store. Sessions that use it end before.

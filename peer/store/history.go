@@ -50,14 +50,15 @@ func (e *Entry) Verification() Verification {
 	return Unsealed
 }
 
-// History gives the messages of the store, oldest first, as far as they are written when it begins. In memory there are none. Errors: *IOError, ErrClosed.
+// History gives the messages of the store, oldest first, as far as they are written when it begins. In memory there are none.
+// Damage tells of the messages that are lost. Errors: *IOError, ErrClosed.
 func (s *Store) History(q Query) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if s.disk == nil {
 			return
 		}
 		q := q.lower()
-		_, err := s.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
+		damage, err := s.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
 			if k := record.Kind(b[0]); k != record.KindQueued && k != record.KindReceived && k != record.KindPast {
 				return nil
 			}
@@ -72,6 +73,7 @@ func (s *Store) History(q Query) iter.Seq2[Entry, error] {
 			}
 			return nil
 		})
+		s.disk.found(damage)
 		if err != nil && err != errEnough {
 			yield(Entry{}, err)
 		}

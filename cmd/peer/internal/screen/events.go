@@ -129,14 +129,14 @@ type History struct {
 	Entries int `json:"entries"`
 }
 
-// Checked tells what peer store check has found.
+// Checked tells what peer store check has found. What is proved is nil where nobody looked at it.
 type Checked struct {
-	Messages int `json:"messages"`
-	Damaged  int `json:"damaged"`  // places
-	Sent     int `json:"sent"`     // of one's own that are proved; sent twice counts twice
-	Received int `json:"received"` // that are proved
-	Receipts int `json:"receipts"` // of the others, that are proved
-	Unproved int `json:"unproved"` // parts
+	Messages int  `json:"messages"`
+	Damaged  int  `json:"damaged"`            // places
+	Sent     *int `json:"sent,omitempty"`     // of one's own that are proved; sent twice counts twice
+	Received *int `json:"received,omitempty"` // that are proved
+	Receipts *int `json:"receipts,omitempty"` // of the others, that are proved
+	Unproved *int `json:"unproved,omitempty"` // parts
 }
 
 // Done tells that a command has done what it was to do.

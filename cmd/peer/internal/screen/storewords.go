@@ -67,5 +67,9 @@ func historyEnd(e History) string {
 }
 
 func checkedLine(e Checked) string {
-	return fmt.Sprintf("%s; proved: %d sent, %d received, %d receipts", Plural(e.Messages, "1 message", "%d messages"), e.Sent, e.Received, e.Receipts)
+	messages := Plural(e.Messages, "1 message", "%d messages")
+	if e.Unproved == nil {
+		return messages + "; what proves them was not checked"
+	}
+	return fmt.Sprintf("%s; proved: %d sent, %d received, %d receipts", messages, *e.Sent, *e.Received, *e.Receipts)
 }

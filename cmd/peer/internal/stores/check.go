@@ -32,24 +32,26 @@ func (c *Check) Run(t *terminal.Terminal) int {
 			e.Messages++
 		}
 		_, policy, err := settings.LoadTrust(c.Trust)
-		switch {
+		unproved := 0
+		switch why := trouble.Explain(err); {
 		case err == nil:
 			r, err := evidence.Check(s.Evidence(), policy)
 			if err != nil {
 				return err
 			}
-			e.Sent, e.Received, e.Receipts, e.Unproved = r.Sent, r.Received, r.Receipts, len(r.Faults)
+			unproved = len(r.Faults)
+			e.Sent, e.Received, e.Receipts, e.Unproved = &r.Sent, &r.Received, &r.Receipts, &unproved
 			for _, f := range r.Faults {
-				out.Show(screen.Warning{Code: "store-unproved", Text: unproved(f, nameOf(s, f.With))})
+				out.Show(screen.Warning{Code: "store-unproved", Text: notProved(f, nameOf(s, f.With))})
 			}
-		case c.Trust != "":
-			return err
+		case c.Trust == "" && why.Code == "trust-missing":
+			out.Show(screen.Warning{Code: why.Code, Text: notChecked})
 		default:
-			out.Show(screen.Notice{Text: notProved})
+			return err
 		}
 		out.Show(e)
-		if e.Damaged+e.Unproved > 0 {
-			return trouble.StoreDamaged(e.Damaged, e.Unproved)
+		if e.Damaged+unproved > 0 {
+			return trouble.StoreDamaged(e.Damaged, unproved)
 		}
 		return nil
 	})

@@ -20,7 +20,7 @@ type History struct {
 
 // kept are the flags that name the store.
 type kept struct {
-	Store string `required:"" placeholder:"DIR" help:"The folder that peer chat --store names."`
+	Store Given `required:"" placeholder:"DIR" help:"The folder that peer chat --store names."`
 	existing
 }
 
@@ -38,7 +38,7 @@ type Given string
 // UnmarshalText takes all but nothing.
 func (g *Given) UnmarshalText(b []byte) error {
 	if *g = Given(b); *g == "" {
-		return errors.New("nothing is given: leave it out for everything")
+		return errors.New("nothing is given: leave the flag out if that is meant")
 	}
 	return nil
 }
@@ -80,9 +80,9 @@ func Contact(s *store.Store, who string) (*store.Contact, error) {
 	return nil, trouble.SeveralKept(who, found)
 }
 
-// Show shows the messages that a query finds, oldest first, and how many they are.
+// Show shows the messages that a query finds, oldest first, what damage is found on the way that was not known, and how many messages they are.
 func Show(ctx context.Context, s *store.Store, q store.Query, out screen.Screen) error {
-	n := 0
+	n, known := 0, len(s.Damage())
 	for e, err := range s.History(q) {
 		if err == nil {
 			err = ctx.Err()
@@ -93,6 +93,7 @@ func Show(ctx context.Context, s *store.Store, q store.Query, out screen.Screen)
 		out.Show(screen.HistoryOf(e))
 		n++
 	}
+	warnDamaged(s.Damage()[known:], out)
 	out.Show(screen.History{Entries: n})
 	return nil
 }
@@ -107,7 +108,7 @@ type ShowHistory struct {
 func (*ShowHistory) Help() string { return aboutHistory }
 
 func (c *ShowHistory) Run(t *terminal.Terminal) int {
-	return c.with(t, c.Store, func(ctx context.Context, s *store.Store, out screen.Screen) error {
+	return c.with(t, string(c.Store), func(ctx context.Context, s *store.Store, out screen.Screen) error {
 		q, err := c.query(s)
 		if err != nil {
 			return err
@@ -124,7 +125,7 @@ type DeleteHistory struct {
 }
 
 func (c *DeleteHistory) Run(t *terminal.Terminal) int {
-	return c.with(t, c.Store, func(ctx context.Context, s *store.Store, out screen.Screen) error {
+	return c.with(t, string(c.Store), func(ctx context.Context, s *store.Store, out screen.Screen) error {
 		q, err := c.query(s)
 		if err != nil {
 			return err

@@ -72,7 +72,7 @@ func (c *Import) Run(t *terminal.Terminal) int {
 		if err != nil {
 			return trouble.ExportUnusable(err)
 		}
-		into := Flags{Store: c.Dir, Passphrase: c.Passphrase, StoreKey: c.StoreKey}
+		into := Flags{Store: Given(c.Dir), Passphrase: c.Passphrase, StoreKey: c.StoreKey}
 		s, err := into.Open(ctx, t, out, owner)
 		if err != nil {
 			return err

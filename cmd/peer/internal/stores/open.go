@@ -18,17 +18,26 @@ import (
 
 // Flags are those of whoever keeps messages.
 type Flags struct {
-	Store      string `placeholder:"DIR" help:"Keep messages in this folder, encrypted: what waits goes out after the next start, too. Default: nothing is kept."`
+	Store      Given  `placeholder:"DIR" help:"Keep messages in this folder, encrypted: what waits goes out after the next start, too. Default: nothing is kept."`
 	Passphrase string `placeholder:"SOURCE" help:"Where the store's passphrase is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
 	StoreKey   string `enum:"auto,passphrase,keyring,nothing" default:"auto" help:"What protects a new store (${enum}): a passphrase; the system's keyring; or nothing, for trials and automation. auto is a passphrase where somebody can be asked or --passphrase is given, else nothing. Default: ${default}."`
 	Keep       Span   `placeholder:"TIME" help:"Delete what is older than that, at the start and once a day: 90d, 2w, 1y. What is still to be sent or shown stays. Default: keep all."`
 }
 
+// Validate refuses flags of a store where none is named: whoever gives them believes that something is kept.
+func (f *Flags) Validate() error {
+	if f.Store == "" && (f.Passphrase != "" || f.StoreKey != "auto" || f.Keep != 0) {
+		return errors.New("--passphrase, --store-key and --keep are of a store: name it with --store")
+	}
+	return nil
+}
+
 // Open opens a person's store, or makes it, and shows it.
 func (f *Flags) Open(ctx context.Context, t *terminal.Terminal, out screen.Screen, owner store.Owner) (*store.Store, error) {
 	p := passphrase{terminal: t, source: f.Passphrase}
-	o := store.Options{Dir: f.Store, Owner: owner, Keep: time.Duration(f.Keep)}
-	kind, err := store.Look(f.Store, owner.Identity)
+	dir := string(f.Store)
+	o := store.Options{Dir: dir, Owner: owner, Keep: time.Duration(f.Keep)}
+	kind, err := store.Look(dir, owner.Identity)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	var s *store.Store
 	switch {
@@ -41,7 +50,7 @@ func (f *Flags) Open(ctx context.Context, t *terminal.Terminal, out screen.Scree
 	if err != nil {
 		return nil, trouble.StoreDisk(err)
 	}
-	e := screen.Store{Folder: f.Store, Protection: kind, New: fresh, Waiting: []screen.WaitingEntry{}}
+	e := screen.Store{Folder: dir, Protection: kind, New: fresh, Waiting: []screen.WaitingEntry{}}
 	for _, c := range s.Contacts() {
 		if n, _ := c.Waiting(); n > 0 {
 			e.Waiting = append(e.Waiting, screen.WaitingEntry{Name: c.Name(), Identity: c.Identity, Messages: n})
@@ -51,7 +60,7 @@ func (f *Flags) Open(ctx context.Context, t *terminal.Terminal, out screen.Scree
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Identity, b.Identity))
 	})
 	out.Show(e)
-	warn(s, f.Store, kind, out)
+	warn(s, dir, kind, out)
 	return s, nil
 }
 
@@ -88,7 +97,11 @@ func warn(s *store.Store, dir string, kind store.Kind, out screen.Screen) {
 	if kind == store.Unprotected {
 		out.Show(screen.Warning{Code: "store-unprotected", Text: unprotected(dir)})
 	}
-	for _, d := range s.Damage() {
+	warnDamaged(s.Damage(), out)
+}
+
+func warnDamaged(damage []*store.Damage, out screen.Screen) {
+	for _, d := range damage {
 		out.Show(screen.Warning{Code: "store-damaged", Text: damaged(d)})
 	}
 }

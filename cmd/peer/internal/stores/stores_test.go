@@ -80,7 +80,7 @@ func secretFile(t *testing.T, secret string) string {
 
 // Without anybody to ask a new store is made that nothing protects, and says so each time.
 func TestStoreOfAutomation(t *testing.T) {
-	f := Flags{Store: filepath.Join(t.TempDir(), "new")}
+	f := Flags{Store: Given(filepath.Join(t.TempDir(), "new"))}
 	dir, err := json.Marshal(f.Store)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestStoreOfAutomation(t *testing.T) {
 
 // Whoever sits at a terminal chooses a passphrase, twice the same and not too short, and gives it from then on, in three tries.
 func TestStoreOfSomebodyAtATerminal(t *testing.T) {
-	f := Flags{Store: t.TempDir()}
+	f := Flags{Store: Given(t.TempDir())}
 	s := sits("short", "correct horse", "correct house", "correct horse", "correct horse")
 	if code := s.opens(t, f); code != "" || len(s.asked) != 5 {
 		t.Errorf("%s, asked %q", code, s.asked)
@@ -129,7 +129,7 @@ func TestStoreOfSomebodyAtATerminal(t *testing.T) {
 
 // A passphrase comes from a file or a variable, and is asked of nobody then. What a store is protected by it stays protected by.
 func TestPassphraseOfASource(t *testing.T) {
-	f := Flags{Store: t.TempDir(), Passphrase: secretFile(t, "correct horse\r\n")}
+	f := Flags{Store: Given(t.TempDir()), Passphrase: secretFile(t, "correct horse\r\n")}
 	if code := sits("asked").opens(t, f); code != "" {
 		t.Fatal(code)
 	}
@@ -150,12 +150,12 @@ func TestPassphraseOfASource(t *testing.T) {
 
 func TestStoreKey(t *testing.T) {
 	for key, code := range map[string]string{"nothing": "", "passphrase": "passphrase-needed"} {
-		if got := sits().opens(t, Flags{Store: t.TempDir(), StoreKey: key}); got != code {
+		if got := sits().opens(t, Flags{Store: Given(t.TempDir()), StoreKey: key}); got != code {
 			t.Errorf("%s: %q, want %q", key, got, code)
 		}
 	}
 	s := sits("asked")
-	if code := s.opens(t, Flags{Store: t.TempDir(), StoreKey: "nothing"}); code != "" || len(s.asked) > 0 {
+	if code := s.opens(t, Flags{Store: Given(t.TempDir()), StoreKey: "nothing"}); code != "" || len(s.asked) > 0 {
 		t.Errorf("%s, asked %q", code, s.asked)
 	}
 }
@@ -195,7 +195,7 @@ func TestHistory(t *testing.T) {
 		{which{With: "Zé"}, 0, "unknown-contact"},
 	} {
 		s := sits()
-		status := (&ShowHistory{kept: kept{Store: dir, existing: existing{JSON: true}}, which: c.which}).Run(&s.Terminal)
+		status := (&ShowHistory{kept: kept{Store: Given(dir), existing: existing{JSON: true}}, which: c.which}).Run(&s.Terminal)
 		if c.code != "" {
 			s.shown(t, `{"event":"warning","code":"store-unprotected"`, `{"event":"error","code":"`+c.code+`"`)
 			continue
@@ -206,7 +206,7 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	s := sits()
-	(&ShowHistory{kept: kept{Store: dir}, which: which{With: "Rui"}}).Run(&s.Terminal)
+	(&ShowHistory{kept: kept{Store: Given(dir)}, which: which{With: "Rui"}}).Run(&s.Terminal)
 	lines := strings.Split(s.out.String(), "\n")
 	if len(lines) != 5 || !strings.HasSuffix(lines[2], "  to Rui, number 2 (waits to be sent, under no seal): Até AMANHÃ<U+001B>[2J") || lines[3] != "2 messages" {
 		t.Errorf("%q", lines)
@@ -226,7 +226,7 @@ func TestWhoseStore(t *testing.T) {
 	dir := t.TempDir()
 	shows := func(dir, of string) string {
 		s := sits()
-		(&ShowHistory{kept: kept{Store: dir, existing: existing{JSON: true, Of: of}}}).Run(&s.Terminal)
+		(&ShowHistory{kept: kept{Store: Given(dir), existing: existing{JSON: true, Of: of}}}).Run(&s.Terminal)
 		return s.out.String()
 	}
 	for _, missing := range []string{dir, filepath.Join(dir, "nowhere")} {
@@ -309,7 +309,7 @@ func TestPasswd(t *testing.T) {
 		}
 	}
 	s := sits()
-	if code := s.opens(t, Flags{Store: dir, Passphrase: one}); code != "" {
+	if code := s.opens(t, Flags{Store: Given(dir), Passphrase: one}); code != "" {
 		t.Error(code)
 	}
 	s.shown(t, storeEvent) // with what waits
@@ -323,7 +323,7 @@ func TestStoreInUse(t *testing.T) {
 	}
 	defer s.Close()
 	second := sits()
-	if code := second.opens(t, Flags{Store: dir}); code != "store-in-use" {
+	if code := second.opens(t, Flags{Store: Given(dir)}); code != "store-in-use" {
 		t.Error(code)
 	}
 	(&Passwd{folder: folder{dir}, existing: existing{JSON: true}, StoreKey: "nothing"}).Run(&second.Terminal)
@@ -336,7 +336,7 @@ func TestDelete(t *testing.T) {
 	deletes := func(yes bool, typed string, w which) (*sitter, int) {
 		s := sits()
 		s.Stdin, s.Input = strings.NewReader(typed), typed != ""
-		return s, (&DeleteHistory{kept: kept{Store: dir, existing: existing{JSON: true}}, which: w, Yes: yes}).Run(&s.Terminal)
+		return s, (&DeleteHistory{kept: kept{Store: Given(dir), existing: existing{JSON: true}}, which: w, Yes: yes}).Run(&s.Terminal)
 	}
 	if s, status := deletes(false, "", which{}); status != 2 || !strings.Contains(s.out.String(), `"code":"wrong-usage"`) {
 		t.Errorf("nobody to ask: status %d, %s", status, &s.out)
@@ -437,7 +437,7 @@ func TestReplacedKey(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(files[0], "store.json"), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := sits().opens(t, Flags{Store: dir, StoreKey: "auto"}); code != "store-key-other" {
+	if code := sits().opens(t, Flags{Store: Given(dir), StoreKey: "auto"}); code != "store-key-other" {
 		t.Errorf("code %q", code)
 	}
 	if after, err := os.ReadFile(journal); err != nil || !bytes.Equal(before, after) {
@@ -455,8 +455,24 @@ func TestCheck(t *testing.T) {
 		return s, (&Check{folder: folder{dir}, existing: existing{JSON: true}, Trust: trust}).Run(&s.Terminal)
 	}
 	s, status := checks("")
-	if s.shown(t, `{"event":"warning","code":"store-unprotected"`, `{"event":"checked","messages":3,"damaged":0,`); status != 0 {
+	if s.shown(t, `{"event":"warning","code":"store-unprotected"`, `{"event":"warning","code":"trust-missing"`, `{"event":"checked","messages":3,"damaged":0}`); status != 0 {
 		t.Errorf("status %d", status)
+	}
+	words := sits()
+	(&Check{folder: folder{dir}}).Run(&words.Terminal)
+	if !strings.HasSuffix(words.out.String(), "3 messages; what proves them was not checked\n") {
+		t.Errorf("%q", &words.out)
+	}
+	usual := filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "sinete", "trust")
+	if err := os.MkdirAll(usual, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, status = checks("") // a folder that is there, and has nothing
+	if s.shown(t, `{"event":"warning","code":"store-unprotected"`, `{"event":"error","code":"trust-unusable"`); status != 1 {
+		t.Errorf("status %d", status)
+	}
+	if err := os.Remove(usual); err != nil {
+		t.Fatal(err)
 	}
 	s, _ = checks(filepath.Join(dir, "nowhere"))
 	s.shown(t, `{"event":"warning","code":"store-unprotected"`, `{"event":"error","code":"trust-missing"`)
@@ -473,7 +489,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, status = checks("")
-	if status != 1 || !strings.Contains(s.out.String(), `{"event":"warning","code":"store-damaged"`) || !strings.Contains(s.out.String(), `"damaged":1,`) ||
+	if status != 1 || !strings.Contains(s.out.String(), `{"event":"warning","code":"store-damaged"`) || !strings.Contains(s.out.String(), `"damaged":1}`) ||
 		!strings.Contains(s.out.String(), `{"event":"error","code":"store-damaged"`) {
 		t.Errorf("status %d\n%s", status, &s.out)
 	}
@@ -485,7 +501,7 @@ func TestStoreThatIsNoFolder(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := sits().opens(t, Flags{Store: file}); code != "store-failed" {
+	if code := sits().opens(t, Flags{Store: Given(file)}); code != "store-failed" {
 		t.Errorf("a chat: %s", code)
 	}
 	for _, c := range []struct{ dir, want string }{{file, "store-failed"}, {filepath.Dir(file), "store-missing"}} {

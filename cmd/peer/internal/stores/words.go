@@ -55,7 +55,7 @@ func deleted(n int) string {
 const (
 	askExport   = "Passphrase of the export: "
 	aboutExport = "Choose a passphrase for the export: whoever imports it is asked for it."
-	notProved   = "what proves the messages was not checked: there is no folder with trusted certificates; name one with --trust DIR"
+	notChecked  = "what proves the messages was not checked: there is no folder with trusted certificates; name one with --trust DIR"
 )
 
 func exported(file string) string {
@@ -66,7 +66,7 @@ func imported(n int) string {
 	return screen.Plural(n, "1 message was new", "%d messages were new")
 }
 
-func unproved(f evidence.Fault, name string) string {
+func notProved(f evidence.Fault, name string) string {
 	whose := "what " + name + " wrote"
 	if f.Own {
 		whose = "what you wrote to " + name
