@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"sinete/cardauth/seal"
@@ -20,16 +21,29 @@ type auditCommand struct {
 	Prove  auditProve  `cmd:"" help:"Prove that a record stands in the log, or that it only grew since a head."`
 }
 
-// openAudit opens the log that the relay writes; nil where there is to be none.
-func openAudit(dir string) (*audit.Log, error) {
+// maxBeside bounds how many relays may run with one configuration.
+const maxBeside = 64
+
+// openAudit opens the log that the relay writes; nil where there is to be none. Relays that run with one configuration (docs/audit.md) write
+// beside each other: dir, dir-2 and so on, since a log has one writer.
+func openAudit(dir string, log *slog.Logger) (*audit.Log, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	l, err := audit.Open(dir, audit.Options{})
-	if err != nil {
-		return nil, badAudit(dir, err)
+	own := dir
+	for n := 2; ; n++ {
+		l, err := audit.Open(own, audit.Options{})
+		switch {
+		case err == nil && own != dir:
+			log.Warn("another relay writes the audit log", "its", dir, "ours", own)
+			return l, nil
+		case err == nil:
+			return l, nil
+		case n > maxBeside || !errors.As(err, new(*audit.InUseError)):
+			return nil, badAudit(own, err)
+		}
+		own = fmt.Sprintf("%s-%d", dir, n)
 	}
-	return l, nil
 }
 
 // readAudit opens the log for looking at it.

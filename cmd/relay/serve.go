@@ -45,7 +45,7 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) (err error) 
 	if err != nil {
 		return badLevels(c.Levels, err)
 	}
-	trail, err := openAudit(c.Audit)
+	trail, err := openAudit(c.Audit, log)
 	if err != nil {
 		return err
 	}
