@@ -1,12 +1,14 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"sinete/cmd/peer/internal/screen"
+	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
 	"sinete/wire"
@@ -102,5 +104,20 @@ func TestFind(t *testing.T) {
 	}
 	if _, err := find(people, "Ana"); !strings.Contains(trouble.Explain(err).Text(), "1 (BI1@a), 12 (BI3@a)") {
 		t.Error(trouble.Explain(err).Text())
+	}
+}
+
+// Show is what peer history does without a further word, so its flags are named where somebody asks about peer history.
+func TestHelpOfHistory(t *testing.T) {
+	help := func(args ...string) string {
+		var out strings.Builder
+		(&program{Terminal: terminal.Terminal{Stdout: &out, Stderr: &out}}).run(append(args, "--help"))
+		return out.String()
+	}
+	short := help("history")
+	for _, flag := range regexp.MustCompile(`(?m)^ +--[a-z]+`).FindAllString(help("history", "show"), -1) {
+		if flag = strings.TrimSpace(flag); !strings.Contains(short, flag) {
+			t.Errorf("%s is not in\n%s", flag, short)
+		}
 	}
 }

@@ -144,16 +144,19 @@ func (s *Store) Import(r io.Reader, passphrase []byte) (n int, err error) {
 	return n, err
 }
 
-// OwnerOfExport says whose an export is, as its beginning says, which vouches for nothing. Errors: *FormatError, *VersionError.
-func OwnerOfExport(r io.Reader) (owner Owner, err error) {
+// OwnerOfExport says whose an export is, and reads no more than its beginning. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *FormatError, *VersionError.
+func OwnerOfExport(r io.Reader, passphrase []byte) (owner Owner, err error) {
 	err = inFolder(func(dir string) error {
 		if err := unpackVault(dir, r); err != nil {
 			return err
 		}
 		v, err := vault.Open(dir, "")
-		if err == nil {
-			owner = v.Owner()
+		if err != nil {
+			return err
 		}
+		key, err := v.Key(passphrase)
+		clear(key[:])
+		owner = v.Owner()
 		return err
 	})
 	return owner, err

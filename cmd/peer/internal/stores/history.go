@@ -18,6 +18,9 @@ type History struct {
 	Delete DeleteHistory `cmd:"" help:"Delete messages for good."`
 }
 
+// Help is what peer history --help shows below its first line: the flags are those of show, which need not be named.
+func (*History) Help() string { return aboutFlags }
+
 // kept are the flags that name the store.
 type kept struct {
 	Store Given `required:"" placeholder:"DIR" help:"The folder that peer chat --store names."`

@@ -68,9 +68,25 @@ func (c *Import) Run(t *terminal.Terminal) int {
 			return trouble.ExportUnusable(err)
 		}
 		defer f.Close()
-		owner, err := store.OwnerOfExport(f)
+		var owner store.Owner
+		var secret []byte
+		p := passphrase{terminal: t, source: c.ExportPassphrase, ask: askExport}
+		err = p.for3(ctx, store.ByPassphrase, func(given []byte) (err error) { // before a store is made for what cannot be read
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				return err
+			}
+			secret = given
+			owner, err = store.OwnerOfExport(f, secret)
+			if err != nil && !errors.Is(err, store.ErrPassphraseWrong) {
+				err = trouble.ExportUnusable(err)
+			}
+			return err
+		})
+		if errors.Is(err, store.ErrPassphraseWrong) {
+			err = trouble.ExportPassphraseWrong()
+		}
 		if err != nil {
-			return trouble.ExportUnusable(err)
+			return err
 		}
 		into := Flags{Store: Given(c.Dir), Passphrase: c.Passphrase, StoreKey: c.StoreKey}
 		s, err := into.Open(ctx, t, out, owner)
@@ -78,23 +94,15 @@ func (c *Import) Run(t *terminal.Terminal) int {
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
-		n := 0
-		p := passphrase{terminal: t, source: c.ExportPassphrase, ask: askExport}
-		err = p.for3(ctx, store.ByPassphrase, func(secret []byte) error {
-			if _, err := f.Seek(0, io.SeekStart); err != nil {
-				return err
-			}
-			n, err = s.Import(f, secret)
-			if e, ok := trouble.AsError[*store.FormatError](err); ok {
-				err = trouble.ExportUnusable(e.Err) // no store.json is wrong
-			}
-			if e, ok := trouble.AsError[*store.KeyError](err); ok {
-				err = trouble.ExportUnusable(e)
-			}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
-		})
-		if errors.Is(err, store.ErrPassphraseWrong) {
-			err = trouble.ExportPassphraseWrong()
+		}
+		n, err := s.Import(f, secret)
+		if e, ok := trouble.AsError[*store.FormatError](err); ok {
+			err = trouble.ExportUnusable(e.Err) // no store.json is wrong
+		}
+		if e, ok := trouble.AsError[*store.KeyError](err); ok {
+			err = trouble.ExportUnusable(e)
 		}
 		if err == nil {
 			out.Show(screen.Done{Command: "store import", Messages: n, Text: imported(n)})

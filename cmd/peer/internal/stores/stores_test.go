@@ -397,6 +397,9 @@ func TestExportAndImport(t *testing.T) {
 	}
 	imports(file, secretFile(t, "another"), `{"event":"error","code":"passphrase-wrong"`)
 	imports(file, "", `{"event":"error","code":"passphrase-needed"`)
+	if made, err := os.ReadDir(there); err != nil || len(made) > 0 {
+		t.Errorf("imports that failed have left %v, %v", made, err)
+	}
 	imports(file, secret, `{"event":"done","command":"store import","messages":3,"text":"3 messages were new"}`)
 	imports(file, secret, `{"event":"done","command":"store import","messages":0,`)
 	if got := entries(t, there); got != 3 {

@@ -20,6 +20,9 @@ const (
 	passphrasesDiffer  = "These were two different ones."
 )
 
+const aboutFlags = "peer history --store DIR [--with NAME] [--since WHEN] [--before WHEN] [--search TEXT] [--of NAME] [--passphrase SOURCE] [--json]\n" +
+	"shows them; peer history show --help says what each flag means."
+
 const aboutHistory = `Each line has the time by the author's clock, to whom or from whom, its number, how far it came, and what stands for it:
 their seal was verified before it was kept; your own went out under your seal.
 
