@@ -36,7 +36,7 @@ func TestAwayAndBack(t *testing.T) {
 		s.events <- happening{event: &peer.Back{}}
 		c.shows(sessionOpen)
 		again := s.opens(0, &peer.Progress{State: store.Sent}, known(peer.MachineKnown), text(0, "still there?"))
-		c.shows(ruiOpen+`known","reason":"","signing":"card","send":true}`, `{"event":"state","id":2,"name":"Rui","first":0,"last":0,"state":"sent"}`, ruiMessage+`0,"text":"still there?"`)
+		c.shows(ruiOpen+`known","reason":"","signing":"card","send":true}`, ruiMessage+`0,"text":"still there?"`)
 		again.ends(wire.CodeIntegrity)
 		s.events <- happening{event: &peer.GivenUp{Person: s.people[0], Number: wire.CodeIntegrity}}
 		synctest.Wait()

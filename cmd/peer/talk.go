@@ -268,6 +268,9 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 		now.Rekeyed = true
 		c.screen.Show(now)
 	case *peer.Progress:
+		if e.State == store.Sent && c.store == nil {
+			break // without a store there is no queued before it, and receipts say the rest
+		}
 		state := screen.State{ID: person.ID, Name: person.Name, First: e.First, Last: e.Last, State: e.State}
 		if e.State == store.Failed {
 			state.Reason = e.Reason.String()
