@@ -48,9 +48,6 @@ type FullError = journal.FullError
 // IOError says that the disk failed. Nothing is kept of what it answers; it may be tried again.
 type IOError = journal.IOError
 
-// KeyError says that the journal is not of the key in store.json: that file was replaced, or the journal was. Nothing of the store is altered.
-type KeyError = journal.KeyError
-
 // Damage is a place in the journal that has lost records.
 type Damage = journal.Damage
 

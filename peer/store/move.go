@@ -112,8 +112,7 @@ func inFolder(f func(dir string) error) error {
 // all is as it was there: numbers go on, what waited waits, what proves the messages is kept. Where it has, messages that it does not know by their id
 // are added to the history; those of the owner's that were not confirmed are queued again, and what proves the owner's stays behind.
 // Of an export that is damaged or cut off that is taken over which is whole, and the error is a *FormatError.
-// No session may use the store meanwhile. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *OwnerError, *FormatError, *VersionError, *KeyError,
-// *FullError, *IOError.
+// No session may use the store meanwhile. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *OwnerError, *FormatError, *VersionError, *FullError, *IOError.
 func (s *Store) Import(r io.Reader, passphrase []byte) (n int, err error) {
 	if s.disk == nil {
 		return 0, errMemory

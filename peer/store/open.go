@@ -90,7 +90,7 @@ func Owners(dir string) (owners []Owner, err error) {
 }
 
 // Open opens a person's store, or makes it. Errors: ErrPassphraseNeeded, ErrPassphraseWrong, *LockedError, *OwnerError, *FormatError, *VersionError,
-// *KeyringError, *KeyError, *FullError, *IOError, and fs.ErrNotExist where there is none and none is to be made. Damage in it is none: Store.Damage tells.
+// *KeyringError, *FullError, *IOError, and fs.ErrNotExist where there is none and none is to be made. Damage in it is none: Store.Damage tells.
 func Open(o Options) (*Store, error) {
 	folder := vault.Folder(o.Dir, o.Owner.Identity)
 	if o.Protection.Kind == "" {

@@ -101,9 +101,6 @@ func (c *Import) Run(t *terminal.Terminal) int {
 		if e, ok := trouble.AsError[*store.FormatError](err); ok {
 			err = trouble.ExportUnusable(e.Err) // no store.json is wrong
 		}
-		if e, ok := trouble.AsError[*store.KeyError](err); ok {
-			err = trouble.ExportUnusable(e)
-		}
 		if err == nil {
 			out.Show(screen.Done{Command: "store import", Messages: n, Text: imported(n)})
 		}

@@ -1,7 +1,6 @@
 package stores
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -417,35 +416,6 @@ func TestExportAndImport(t *testing.T) {
 		imports(half, secret, `{"event":"error","code":"export-unusable"`)
 	}
 	imports(filepath.Join(dir, "nowhere"), secret, `{"event":"error","code":"export-unusable"`)
-}
-
-// Whoever replaces store.json by one with a key of theirs, which asks for no passphrase, learns nothing of what is written from then on.
-func TestReplacedKey(t *testing.T) {
-	dir, other := t.TempDir(), t.TempDir()
-	fill(t, dir, ana)
-	fill(t, other, ana)
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%q, %v", files, err)
-	}
-	b, err := os.ReadFile(filepath.Join(other, filepath.Base(files[0]), "store.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	journal := filepath.Join(files[0], "journal")
-	before, err := os.ReadFile(journal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(files[0], "store.json"), b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code := sits().opens(t, Flags{Store: Given(dir), StoreKey: "auto"}); code != "store-key-other" {
-		t.Errorf("code %q", code)
-	}
-	if after, err := os.ReadFile(journal); err != nil || !bytes.Equal(before, after) {
-		t.Errorf("the journal was altered, %v", err)
-	}
 }
 
 // A check names what is damaged, and what it cost; all else is there.

@@ -53,12 +53,6 @@ func storeKeyring(e *store.KeyringError) Trouble {
 		StatusFailed}
 }
 
-func storeKey(e *store.KeyError) Trouble {
-	return Trouble{"store-key-other", "the key in store.json is not this store's: " + e.Error(),
-		"Somebody or something has replaced store.json or the journal, and may have meant to read what you write from now on. Put both back from a backup. " +
-			"Nothing of the store was altered; to go on without what it holds, begin a new one in another folder.", StatusRefused}
-}
-
 func storeFull(e *store.FullError) Trouble {
 	return Trouble{"store-full", e.Error(), "Nothing is lost of what was kept before. Make room on the disk, then try again.", StatusFailed}
 }

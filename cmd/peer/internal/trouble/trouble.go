@@ -82,7 +82,6 @@ var rows = []row{
 	on(storeVersion),
 	on(storeUnreadable),
 	on(storeKeyring),
-	on(storeKey),
 	on(storeFull),
 	on(storeFailed),
 

@@ -53,7 +53,6 @@ func TestExplain(t *testing.T) {
 		{&store.OwnerError{Owner: "BI1@a", Asked: "BI2@a"}, "store-unreadable", 1},
 		{&store.VersionError{Version: 9}, "store-unreadable", 1},
 		{&store.FormatError{Err: errors.New("x")}, "store-unreadable", 1},
-		{&store.KeyError{Bytes: 9}, "store-key-other", 3},
 		{&store.KeyringError{Err: errors.New("x")}, "keyring-unusable", 1},
 		{&store.FullError{Err: errors.New("x")}, "store-full", 1},
 		{&store.IOError{Op: "sync", Err: &fs.PathError{Op: "sync", Path: "p", Err: errors.New("x")}}, "store-failed", 1},

@@ -48,13 +48,6 @@ func (e *MarkError) Error() string {
 	return "the journal is not the one that was marked"
 }
 
-// KeyError: the journal has records, and none of them is of this key and store. It is left as it is.
-type KeyError struct{ Bytes int64 } // of the journal
-
-func (e *KeyError) Error() string {
-	return fmt.Sprintf("the key opens nothing of the journal, which has %d bytes", e.Bytes)
-}
-
 func failure(op string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return &FullError{err}

@@ -48,8 +48,11 @@ type Journal struct {
 
 // Open opens the journal on disk, or makes an empty one, and visits its records from the mark on: the zero Mark is its start. What visit is given is
 // overwritten when it returns; its error ends Open. The key and the store's id must be those it was written with. Damage costs the records that it
-// names and is no error. Errors: *MarkError, *KeyError, *IOError, *FullError.
+// names and is no error. Errors: *MarkError, *IOError, *FullError.
 func Open(disk Disk, key [32]byte, id [16]byte, from Mark, visit func(Position, []byte) error) (*Journal, []Damage, error) {
+	if err := disk.Remove(newName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, failure("remove what a rewriting left", err)
+	}
 	file, err := disk.Open(name)
 	if err != nil {
 		return nil, nil, failure("open", err)
@@ -76,12 +79,6 @@ func (j *Journal) recover(from Mark, visit func(Position, []byte) error) ([]Dama
 	}
 	if err := s.scan(visit); err != nil {
 		return s.damage, err
-	}
-	if err := s.fits(); err != nil {
-		return nil, err
-	}
-	if err := j.disk.Remove(newName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, failure("remove what a rewriting left", err)
 	}
 	j.generation = s.generation
 	if j.generation == (Generation{}) {
@@ -116,8 +113,6 @@ func begin(file File, size int64, x box, from Mark) (*scanner, error) {
 	switch {
 	case err != nil && err != errWhole:
 		return nil, err
-	case first.fits() != nil:
-		return nil, first.fits()
 	case err == errWhole && first.generation != from.Generation:
 		return nil, &MarkError{}
 	case from.Offset > size:

@@ -27,7 +27,6 @@ type scanner struct {
 	plain      []byte // never nil
 	damage     []Damage
 	seen       uint64 // the highest number in the header of a damaged record
-	foreign    bool   // there was a whole record that does not authenticate
 }
 
 func newScanner(file File, size int64, x box) *scanner {
@@ -62,14 +61,6 @@ func (s *scanner) scan(visit func(Position, []byte) error) error {
 		s.at = Position{s.at.Offset + h.size(), s.at.Number + 1}
 	}
 	s.end()
-	return nil
-}
-
-// fits reports, after a scan from the start, *KeyError where there are records and none authenticates: that is no damage, which costs single ones.
-func (s *scanner) fits() error {
-	if s.foreign && s.generation == (Generation{}) {
-		return &KeyError{s.w.size}
-	}
 	return nil
 }
 
@@ -155,7 +146,6 @@ func (s *scanner) skip() (torn bool, err error) {
 			return true, err
 		}
 	}
-	s.foreign = s.foreign || whole
 	if whole && (h.generation == s.generation || s.generation == Generation{}) {
 		s.seen = max(s.seen, h.number)
 	}
