@@ -86,18 +86,39 @@ func (c *chat) closeStore() error {
 
 // open opens the card, and before that the store, unless the card shows whose it is with its PIN only.
 func (c *chatCommand) open(ctx context.Context, p *program, o *cards.Opener, out screen.Screen, cfg *peer.Config) (err error) {
+	var seen [][]byte
 	if c.Store != "" {
-		if chain := o.Peek(c.Card); chain != nil {
-			cfg.Store, err = c.keep(ctx, p, out, cfg.Policy, chain)
+		if seen = o.Peek(c.Card); seen != nil {
+			cfg.Store, err = c.keep(ctx, p, out, cfg.Policy, seen)
 		}
 	}
 	if err == nil {
 		cfg.Card, err = o.Open(ctx, c.Card)
 	}
-	if err == nil && c.Store != "" && cfg.Store == nil {
+	switch {
+	case err != nil || c.Store == "":
+	case seen == nil:
 		cfg.Store, err = c.keep(ctx, p, out, cfg.Policy, cfg.Card.Chain())
+	default:
+		err = ofOnePerson(cfg.Policy, seen, cfg.Card.Chain())
 	}
 	return err
+}
+
+// ofOnePerson refuses another person's card in the place of the one that the store was opened for.
+func ofOnePerson(policy *cardauth.Policy, seen, opened [][]byte) error {
+	owner, err := settings.Whose(policy, seen)
+	if err != nil {
+		return &peer.OwnCertificateError{Err: err}
+	}
+	me, err := settings.Whose(policy, opened)
+	if err != nil {
+		return &peer.OwnCertificateError{Err: err}
+	}
+	if me.Identity != owner.Identity {
+		return &store.OwnerError{Owner: owner.Identity, Asked: me.Identity}
+	}
+	return nil
 }
 
 // keep opens the store of whoever has a card with that chain.

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"sinete/cardauth"
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/internal/trialpki"
@@ -200,5 +203,29 @@ func TestRunWithAStore(t *testing.T) {
 	}
 	if status, out := run("12?4"); status != 1 || !strings.Contains(out, `"code":"store-unreadable"`) {
 		t.Errorf("status %d\n%s", status, out)
+	}
+}
+
+// A card put in the place of the one that the store was opened for is another person's, or a renewed one of the same.
+func TestCardsOfOnePerson(t *testing.T) {
+	w, err := trialpki.Create(t.TempDir(), trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(name string) [][]byte {
+		t.Helper()
+		i, err := w.IssuePerson(trialpki.Person{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i.Chain
+	}
+	policy := &cardauth.Policy{Anchors: []*x509.Certificate{w.Root.Certificate}}
+	ana := issue("ana")
+	if err := ofOnePerson(policy, ana, issue("ana")); err != nil {
+		t.Errorf("a renewed card: %v", err)
+	}
+	if err := ofOnePerson(policy, ana, issue("rui")); !errors.As(err, new(*store.OwnerError)) {
+		t.Errorf("another person's: %v", err)
 	}
 }

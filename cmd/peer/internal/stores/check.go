@@ -33,7 +33,7 @@ func (c *Check) Run(t *terminal.Terminal) int {
 		}
 		_, policy, err := settings.LoadTrust(c.Trust)
 		unproved := 0
-		switch why := trouble.Explain(err); {
+		switch {
 		case err == nil:
 			r, err := evidence.Check(s.Evidence(), policy)
 			if err != nil {
@@ -44,8 +44,8 @@ func (c *Check) Run(t *terminal.Terminal) int {
 			for _, f := range r.Faults {
 				out.Show(screen.Warning{Code: "store-unproved", Text: notProved(f, nameOf(s, f.With))})
 			}
-		case c.Trust == "" && why.Code == "trust-missing":
-			out.Show(screen.Warning{Code: why.Code, Text: notChecked})
+		case c.Trust == "" && trouble.Explain(err).Code == trustMissing:
+			out.Show(screen.Warning{Code: trustMissing, Text: notChecked})
 		default:
 			return err
 		}
@@ -56,6 +56,8 @@ func (c *Check) Run(t *terminal.Terminal) int {
 		return nil
 	})
 }
+
+const trustMissing = "trust-missing"
 
 // nameOf is a contact's name, or what there is instead.
 func nameOf(s *store.Store, identity string) string {

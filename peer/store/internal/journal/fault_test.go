@@ -377,7 +377,9 @@ func TestCloseMakesTheNewNameSafe(t *testing.T) {
 	for seed := range uint64(20) {
 		d := &journaltest.Disk{}
 		j, _, _ := open(t, d, journal.Mark{})
-		j.Append([]byte("one"))
+		if err := j.Append([]byte("one")).Wait(); err != nil { // so that nothing writes while Fail is set
+			t.Fatal(err)
+		}
 		d.Fail = func(op journaltest.Op) (int, error) {
 			if op.Name == "names" {
 				return 0, syscall.EIO
