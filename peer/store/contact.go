@@ -139,6 +139,7 @@ func (c *Contact) append(records ...[]byte) error {
 		c.store.markAgain(err)
 		return err
 	}
+	raise(c.store.disk.taken)
 	if p != nil {
 		c.store.disk.keeps(p.blobs)
 		c.mu.Lock()

@@ -27,6 +27,7 @@ type disk struct {
 
 	mu      sync.Mutex
 	wake    chan struct{} // raised when there is something to write
+	taken   chan struct{} // raised when the disk has taken something
 	records [][]byte      // that need no sync, in order
 	bytes   int           // of records
 	marked  map[*Contact]bool
@@ -37,9 +38,10 @@ type disk struct {
 }
 
 const (
-	maxNoted  = 8 << 20     // bytes of records that wait to be written, after which flights wait
-	tryAgain  = time.Second // after the disk refused
-	maxRefuse = 30 * time.Second
+	maxNoted = 8 << 20 // bytes of records that wait to be written, after which flights wait
+	// After the disk refused. Whoever is killed before the marks are written sees again what they saw, so it is soon.
+	tryAgain  = 250 * time.Millisecond
+	maxRefuse = 2 * time.Second
 )
 
 // FullError says that there is no room on the disk. Nothing is kept of what it answers; it may be tried again.
@@ -73,7 +75,7 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger, wh
 	if err != nil {
 		return nil, err
 	}
-	d := &disk{journal: j, state: state, blobs: r.blobs, unlock: func() error { return nil }, logger: logger, closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), marked: map[*Contact]bool{}}
+	d := &disk{journal: j, state: state, blobs: r.blobs, unlock: func() error { return nil }, logger: logger, closing: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), taken: make(chan struct{}, 1), marked: map[*Contact]bool{}}
 	d.room.L = &d.mu
 	d.found(damage)
 	for _, c := range s.numbered {
@@ -226,9 +228,12 @@ func (d *disk) scribe(s *Store) {
 			continue
 		}
 		s.markAgain(err)
-		d.logger.Warn("the store cannot be written", "err", err)
+		if delay == tryAgain {
+			d.logger.Warn("the store cannot be written", "err", err)
+		}
 		select {
 		case <-time.After(delay):
+		case <-d.taken:
 		case <-d.closing:
 		}
 		delay = min(2*delay, maxRefuse)
