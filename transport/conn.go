@@ -32,6 +32,7 @@ type Conn struct {
 	qc       *quic.Conn
 	tr       *quic.Transport // of a client; nil at the relay
 	udp      bool            // and its socket is a real one
+	relay    net.Addr        // of a client; QUIC's own note of it is not safe to read while it migrates
 	released <-chan struct{} // closed when the client's socket is; nil at the relay, whose socket is the Listener's
 	onLogin  func()          // tells the Listener; nil at the client
 	login    *time.Timer     // nil at the client
@@ -150,4 +151,9 @@ func (c *Conn) Received() uint64 { return c.qc.ConnectionStats().PacketsReceived
 func (c *Conn) RTT() time.Duration { return c.qc.ConnectionStats().MinRTT }
 
 // RemoteAddr is the other side's address; it can change when the client's network does.
-func (c *Conn) RemoteAddr() net.Addr { return c.qc.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.relay != nil {
+		return c.relay
+	}
+	return c.qc.RemoteAddr()
+}

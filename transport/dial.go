@@ -79,7 +79,7 @@ func Dial(ctx context.Context, socket net.PacketConn, relay net.Addr, cfg Client
 		_ = socket.Close()
 		close(released)
 	})
-	return &Conn{qc: qc, tr: tr, udp: isUDP, released: released}, nil
+	return &Conn{qc: qc, tr: tr, udp: isUDP, relay: relay, released: released}, nil
 }
 
 func dialError(ctx context.Context, relay net.Addr, err error) error {
