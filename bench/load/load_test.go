@@ -157,7 +157,7 @@ func TestSingly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.faults("sinete"); err != nil || r.Signatures < 200 { // the relay signs for each flight, too
+	if err := r.faults("sinete"); err != nil || r.Signatures < 100 { // the relay and the recipient may answer several at once
 		t.Errorf("%.0f signatures for 100 messages, %v", r.Signatures, err)
 	}
 }
