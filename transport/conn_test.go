@@ -3,7 +3,6 @@ package transport_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -294,25 +293,7 @@ func TestLossAndLatency(t *testing.T) {
 		client, server := transporttest.Pair(t, transporttest.Options{Latency: 100 * time.Millisecond, Loss: 0.05, Seed: 7})
 		server.LoggedIn()
 		a, b := open(t, client, server)
-		const frames = 2000
-		go func() {
-			for i := range frames {
-				_ = a.Append(envelope(fmt.Appendf(nil, "%d", i)))
-			}
-		}()
-		for i := range frames {
-			f, err := b.ReadFrame()
-			ok(t, err)
-			if string(f.Body) != fmt.Sprint(i) {
-				t.Fatalf("frame %d is %q", i, f.Body)
-			}
-			ok(t, b.Append(envelope(f.Body)))
-		}
-		for i := range frames {
-			if f := must(a.ReadFrame()); string(f.Body) != fmt.Sprint(i) {
-				t.Fatalf("answer %d is %q", i, f.Body)
-			}
-		}
+		echoes(t, a, b, 2000)
 	})
 }
 

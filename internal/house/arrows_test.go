@@ -52,7 +52,7 @@ var rooms = []room{
 	{name: "relay", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link relay/*"},
 	{name: "relay/flow", imports: "wire", pure: true},
 	{name: "relay/levels", imports: "wire"},
-	{name: "relay/audit", imports: "wire"},
+	{name: "relay/audit", imports: "wire internal/flock"},
 	{name: "relay/backplane", imports: "wire"},
 
 	{name: "peer", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},
@@ -61,7 +61,7 @@ var rooms = []room{
 	{name: "peer/store/internal/journal", imports: "wire"},
 	{name: "peer/store/internal/journal/journaltest", imports: "peer/store/internal/journal"},
 	{name: "peer/store/internal/record", imports: "wire", pure: true},
-	{name: "peer/store/internal/vault", imports: ""},
+	{name: "peer/store/internal/vault", imports: "internal/flock"},
 	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},
 
@@ -84,6 +84,7 @@ var rooms = []room{
 	{name: "internal/vcard/reader", imports: "wire cardauth cardauth/pkcs11card internal/vcard internal/trialpki"},
 	{name: "internal/program", imports: ""},
 	{name: "internal/heap", imports: ""},
+	{name: "internal/flock", imports: ""},
 	{name: "internal/udpproxy", imports: ""},
 	{name: "internal/demo", imports: "internal/program"},                    // sees the programs from outside only
 	{name: "internal/processtest", imports: "internal/program"},             // its tests too, and they judge by the protocol's text alone

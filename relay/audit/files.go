@@ -15,9 +15,10 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"sinete/internal/flock"
 )
 
 const (
@@ -64,9 +65,12 @@ func lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if taken, err := flock.Try(f); err != nil {
 		f.Close()
-		return nil, &InUseError{dir}
+		if taken {
+			err = &InUseError{dir}
+		}
+		return nil, err
 	}
 	return func() { f.Close() }, nil
 }

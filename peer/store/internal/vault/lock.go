@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"sinete/internal/flock"
 )
 
 const lockName = "lock"
@@ -26,7 +28,7 @@ func TakeLock(dir string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken, err := tryLock(f)
+	taken, err := flock.Try(f)
 	if taken {
 		defer f.Close()
 		return nil, &LockedError{holder(f)}
