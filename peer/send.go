@@ -207,7 +207,8 @@ func (c *Conversation) sendBye() error {
 }
 
 // relayed takes an acknowledgement of the relay: H1.
-func (c *Conversation) relayed(p wire.Place) {
+func (c *Conversation) relayed(e *wire.SealEntry) {
+	p := e.Head.Yours
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := len(c.flights) - 1; i >= 0; i-- {

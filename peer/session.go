@@ -150,9 +150,9 @@ func (s *Session) acceptStreams() {
 func (s *Session) serve(lane *link.Lane) {
 	var c *Conversation
 	var begun atomic.Pointer[Conversation] // c, for the control stream's goroutine
-	lane.Acknowledged = func(p wire.Place) {
+	lane.Acknowledged = func(e *wire.SealEntry) {
 		if c := begun.Load(); c != nil {
-			c.relayed(p)
+			c.relayed(e)
 		}
 	}
 	err := lane.Run(func(f *link.Received) error {

@@ -18,8 +18,9 @@ type Lane struct {
 	link   *Link
 	hop    *channel.HopLane
 	Stream *transport.Stream
-	// Acknowledged is called, if not nil, when the other side has acknowledged more, with the place. Set it before Run.
-	Acknowledged func(p wire.Place)
+	// Acknowledged is called, if not nil, when the other side has acknowledged more, with the head that does, whose bytes are good until it
+	// returns. Set it before Run.
+	Acknowledged func(e *wire.SealEntry)
 
 	room   signal   // raised when the other side has acknowledged more
 	sealed deadline // runs while received envelopes wait for their seal
@@ -78,9 +79,10 @@ type Piece struct {
 	Seals  []wire.SealEntry
 }
 
-// Received is a flight whose covering seal has been verified. Nothing in it is used again by the lane.
+// Received is a flight whose covering seal has been verified. Nothing in its pieces is used again by the lane.
 type Received struct {
 	Pieces    []Piece
+	Closing   *wire.SealEntry // the hop's head that closes it, good until deliver returns; nil where it holds no envelope
 	envelopes int
 	bytes     int
 	seals     int // frames with heads of conversations
@@ -306,11 +308,13 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 		if err := VerifyHead(l.link.Verifier, l.link.Other, e); err != nil {
 			return err
 		}
-		c, err := l.head(e.Head)
+		c, err := l.head(e)
 		if err != nil {
 			return err
 		}
-		closed = closed || c
+		if c {
+			closed, l.pending.Closing = true, e
+		}
 	}
 	if len(inner) > 0 {
 		p := &l.pending
@@ -332,8 +336,8 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 }
 
 // head takes a verified head of the hop. closed is true when it closes the flight of this lane.
-func (l *Lane) head(h wire.Head) (closed bool, err error) {
-	lane := l
+func (l *Lane) head(e *wire.SealEntry) (closed bool, err error) {
+	lane, h := l, e.Head
 	if h.Lane != l.Stream.ID() {
 		if l != l.link.control || h.Mine != nil {
 			return false, wire.Errorf(wire.CodeIntegrity, "a head of stream %d on stream %d", h.Lane, l.Stream.ID())
@@ -350,19 +354,19 @@ func (l *Lane) head(h wire.Head) (closed bool, err error) {
 		return false, err
 	}
 	if acked {
-		lane.acknowledged(h.Yours)
+		lane.acknowledged(e)
 	}
 	return sealed, nil
 }
 
-func (l *Lane) acknowledged(p wire.Place) {
+func (l *Lane) acknowledged(e *wire.SealEntry) {
 	l.writtenMu.Lock()
 	l.acked.stop()
 	l.await()
 	l.writtenMu.Unlock()
 	l.room.raise()
 	if l.Acknowledged != nil {
-		l.Acknowledged(p)
+		l.Acknowledged(e)
 	}
 }
 

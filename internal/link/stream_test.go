@@ -57,7 +57,7 @@ func TestWindow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		k := newTalkers(t)
 		var places []wire.Place
-		k.lane.Acknowledged = func(p wire.Place) { places = append(places, p) }
+		k.lane.Acknowledged = func(e *wire.SealEntry) { places = append(places, e.Head.Yours) }
 		synctest.Wait()
 		for range wire.MaxUnacknowledged / wire.MaxFlight {
 			must(t, k.flight(t.Context(), wire.MaxFlight))
