@@ -78,6 +78,14 @@ var derivations = map[string]func(in *inputs) []field{
 		opening, channel, lane, direction := in.hash("opening-key"), in.hash("channel"), in.number("lane"), in.number("direction")
 		return hashField("commitment", Commitment(opening, channel, lane, Direction(direction), in.take("header-without-commitment"), in.take("content")))
 	},
+	"comparison": func(in *inputs) []field {
+		channel := in.hash("channel")
+		var common [2]Common
+		for i := range common {
+			common[i] = Common{in.number("count"), in.hash("t")}
+		}
+		return []field{{"code", []byte(ComparisonCode(channel, common[0], common[1]))}}
+	},
 	"machine-hash": func(in *inputs) []field {
 		return hashField("machine-hash", MachineHash(string(in.take("own")), string(in.take("other")), in.take("facts")))
 	},
@@ -244,6 +252,11 @@ func derivationCases() (all []vector) {
 			field{"lane", number(0)}, field{"direction", number(1)}, field{"header-without-commitment", h.AppendUncommitted(nil)},
 			field{"content", c.value.Append(nil)})
 	}
+	count := func(n uint64) field { return field{"count", number(n)} }
+	add("comparison", "comparison", "section 5.8", field{"channel", data("channel", 32)}, count(3), field{"t", data("T of direction 1", 32)},
+		count(1<<32), field{"t", data("T of direction 2", 32)})
+	add("comparison-closed", "comparison", "section 5.8: nothing came in direction 2", field{"channel", data("channel", 32)}, count(1),
+		field{"t", data("T of direction 1", 32)}, count(0), field{"t", make([]byte, 32)})
 	add("machine-hash", "machine-hash", "section 7.5", field{"own", []byte(alice)}, field{"other", []byte(bob)}, field{"facts", []byte("Debian 12\namd64")})
 	add("machine-hash-no-facts", "machine-hash", "section 7.5", field{"own", []byte(bob)}, field{"other", []byte(alice)}, field{"facts", nil})
 

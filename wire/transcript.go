@@ -1,8 +1,12 @@
 package wire
 
 import (
+	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
+	"math/big"
+	"strings"
 )
 
 // InnerDigest is the digest of an inner envelope (protocol.md section 5.5).
@@ -46,4 +50,32 @@ func NextTranscript(t, digest [32]byte) [32]byte {
 	copy(b[:32], t[:])
 	copy(b[32:], digest[:])
 	return sha256.Sum256(b[:])
+}
+
+// Common is how far a direction of a conversation's lane is common to both sides (section 5.8): sealed by its author and acknowledged by the other.
+type Common struct {
+	Count uint64   // envelopes since the channel began, through all epochs
+	T     [32]byte // transcript value after the last of them; zeros where there is none
+}
+
+const comparisonIterations = 1 << 17
+
+// ComparisonCode is the code that two people compare by voice (section 5.8): six groups of five digits. It takes some ten milliseconds.
+func ComparisonCode(channel [32]byte, one, two Common) string {
+	password := append([]byte(nil), channel[:]...)
+	for _, c := range []Common{one, two} {
+		password = binary.BigEndian.AppendUint64(password, c.Count)
+		password = append(password, c.T[:]...)
+	}
+	value, err := pbkdf2.Key(sha256.New, string(password), []byte("sinete/1 compare\x00"), comparisonIterations, sha256.Size)
+	if err != nil {
+		panic("wire: " + err.Error()) // only for parameters that are not allowed
+	}
+	n := new(big.Int).SetBytes(value)
+	digits := fmt.Sprintf("%030d", n.Mod(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(30), nil)))
+	var groups []string
+	for ; digits != ""; digits = digits[5:] {
+		groups = append(groups, digits[:5])
+	}
+	return strings.Join(groups, " ")
 }

@@ -73,6 +73,9 @@ func TestChat(t *testing.T) {
 			ruiMessage+`0,"text":"hi"`, `{"event":"warning","code":"unconfirmed","id":2,`)
 		rui.events <- &peer.Rekeyed{Epoch: 1}
 		c.shows(strings.Replace(ruiOpen, `"epoch":0`, `"epoch":1`, 1) + `new"`)
+		rui.compared = peer.Comparison{Code: "01234 56789", Sent: 4, Received: 3, Waiting: 1}
+		c.says([]string{"transcript#rui", "transcript#3"}, `{"event":"transcript","id":2,"name":"Rui","code":"01234 56789","sent":4,"received":3,"waiting":1}`,
+			refusal("transcript", "not-connected"))
 		rui.refuse = &peer.RefusedError{Number: wire.CodeFlowDenied}
 		c.says([]string{"send##2##up", "connected"}, refusal("send", "flow-denied"), `{"event":"connected","conversations":[{"id":2,"name":"Rui","state":"open"`)
 		rui.refuse = &peer.TooLargeError{Bytes: 70000}
@@ -80,6 +83,7 @@ func TestChat(t *testing.T) {
 		s.events <- happening{event: &peer.Warning{Code: "going-away", Text: "soon"}}
 		c.shows(`{"event":"warning","code":"going-away","text":"soon"}`)
 		c.says([]string{"disconnect#2", "connected"}, strings.Replace(ruiClosed, `"epoch":0`, `"epoch":1`, 1)+`new","reason":"bye"}`, `{"event":"connected","conversations":[]}`)
+		c.says([]string{"transcript#2"}, refusal("transcript", "not-connected"))
 		c.typed <- "disconnect\n"
 		c.typed <- "list\n"
 		c.leaves(0, sessionClosed+`bye"}`)

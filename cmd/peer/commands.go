@@ -47,7 +47,7 @@ func parseCommand(typed string) (command, error) {
 			return c, trouble.UnknownSuite(name)
 		}
 		c.with = []wire.Suite{suite}
-	case "disconnect", "whois", "history":
+	case "disconnect", "whois", "history", "transcript":
 		if c.who = strings.TrimSpace(rest[1:]); c.who == "" {
 			return c, badForm(c.word)
 		}
@@ -72,7 +72,7 @@ func parseBare(word string) (command, error) {
 	case "disconnect":
 		c.all = true
 		return c, nil
-	case "connect", "send", "whois", "history":
+	case "connect", "send", "whois", "history", "transcript":
 		return c, badForm(word)
 	case "evidence", "file":
 		return c, notBuiltCommand(word)

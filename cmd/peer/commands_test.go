@@ -23,6 +23,7 @@ func TestParseCommand(t *testing.T) {
 		"connect# 2 ":                      {word: "connect", who: "2"},
 		"connect#BI1@a0":                   {word: "connect", who: "BI1@a0"},
 		"history#Ana":                      {word: "history", who: "Ana"},
+		"transcript#2":                     {word: "transcript", who: "2"},
 		"whois#Ana Gomes":                  {word: "whois", who: "Ana Gomes"},
 		"send##2##hello":                   {word: "send", who: "2", text: "hello"},
 		"send##2##a##b#c ":                 {word: "send", who: "2", text: "a##b#c "},
@@ -82,7 +83,7 @@ func TestMenu(t *testing.T) {
 		}
 		explained[c.word] = true
 	}
-	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "whois", "history"} {
+	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "whois", "history", "transcript"} {
 		if !explained[word] {
 			t.Errorf("%s is not explained", word)
 		}

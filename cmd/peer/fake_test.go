@@ -117,12 +117,15 @@ type fakeConversation struct {
 	refuse error // what Send returns
 
 	delegated bool
+	compared  peer.Comparison
 }
 
 func (c *fakeConversation) Person() peer.Person { return c.person }
 func (c *fakeConversation) Suite() wire.Suite   { return 5 }
 func (c *fakeConversation) MayWrite() bool      { return c.person.Send }
 func (c *fakeConversation) Delegated() bool     { return c.delegated }
+
+func (c *fakeConversation) Compare() peer.Comparison { return c.compared }
 
 func (c *fakeConversation) Send(_ context.Context, texts ...string) (uint64, error) {
 	c.calls++

@@ -11,7 +11,7 @@ import (
 // Whatever is typed is a command or a problem with a code; a text goes out as it was typed, to the last byte.
 func FuzzCommand(f *testing.F) {
 	for _, seed := range []string{
-		"list", " menu ", "disconnect", "disconnect#2", "connect#2", "connect#Ana##P256-AES128GCM-SHA256", "whois#BI1@a0", "history#2",
+		"list", " menu ", "disconnect", "disconnect#2", "connect#2", "connect#Ana##P256-AES128GCM-SHA256", "whois#BI1@a0", "history#2", "transcript#2",
 		"send##2##hello", "send##2##a##b#c ", "send##2####", " send ##2## \t", "send##2##\x1b[2J\xff", "send#2##x", "send##2", "send####x", "#", "",
 		strings.Repeat("é", 30), "connect#2##ROT13\x1b",
 	} {
@@ -36,7 +36,7 @@ func FuzzCommand(f *testing.F) {
 			if c.with != nil {
 				spelt += "##" + c.with[0].String()
 			}
-		case "whois", "history":
+		case "whois", "history", "transcript":
 			spelt = "#" + c.who
 		case "disconnect":
 			if !c.all {

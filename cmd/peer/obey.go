@@ -122,6 +122,8 @@ func (c *chat) execute(ctx context.Context, cmd command, more ...string) error {
 		return err
 	case "history":
 		return c.history(ctx, cmd.who)
+	case "transcript":
+		return c.compare(cmd.who)
 	case "connect":
 		return c.connect(ctx, cmd)
 	case "send":
@@ -214,6 +216,18 @@ func (c *chat) send(ctx context.Context, who string, texts ...string) error {
 		return notConnected(who)
 	}
 	return c.queue(t.Person(), texts)
+}
+
+// compare shows the code to compare with somebody.
+func (c *chat) compare(who string) error {
+	t, ended, _, err := c.with(who)
+	if err == nil && ended {
+		err = notConnected(who)
+	}
+	if err == nil {
+		c.screen.Show(screen.TranscriptOf(t.Person(), t.Compare()))
+	}
+	return err
 }
 
 // disconnect returns when the conversation's end has been shown. One that broke is not made again.

@@ -33,6 +33,7 @@ type conversation interface {
 	Suite() wire.Suite
 	MayWrite() bool
 	Delegated() bool
+	Compare() peer.Comparison
 	Send(ctx context.Context, texts ...string) (first uint64, err error)
 	Next(ctx context.Context) (peer.Event, error)
 	Disconnect(ctx context.Context) error

@@ -103,10 +103,46 @@ func TestRekeyConversation(t *testing.T) {
 			must(t, r.CheckMachine(i.MachineFrame([32]byte{1})))
 			must(t, i.CheckMachine(r.MachineFrame([32]byte{2})))
 		}
-		if !settled(i) || a.Sent.Here().Epoch != 3 || a.Sent.Here() != b.Received.Here() || b.Sent.Here() != a.Received.Here() {
+		wantCommon(t, a, b, false)
+		must(t, confirm(a, b))
+		must(t, confirm(b, a))
+		wantCommon(t, a, b, true)
+		rekeyed(t, i, r)
+		switched(t, i, r)
+		wantCommon(t, a, b, true) // new keys alone change nothing
+		must(t, open(b, say(a, "not acknowledged")))
+		wantCommon(t, a, b, true)
+		if !settled(i) || a.Sent.Here().Epoch != 4 || a.Sent.Here() != b.Received.Here() || b.Sent.Here() != a.Received.Here() {
 			t.Errorf("%+v, %+v", a.Sent.Here(), b.Received.Here())
 		}
 	})
+}
+
+// confirm has one side acknowledge all that it has, and the other learn of it.
+func confirm(to, from *ConversationLane) error {
+	if err := from.Confirm(from.Received.LastSealed()); err != nil {
+		return err
+	}
+	h, _ := from.Acknowledging()
+	_, _, err := to.Check(h)
+	return err
+}
+
+// wantCommon wants both sides to hold the same for common, all that was said or nothing.
+func wantCommon(t *testing.T, a, b *ConversationLane, all bool) {
+	t.Helper()
+	var want [2]wire.Common
+	if all {
+		want = [2]wire.Common{{Count: 6, T: a.Sent.acked.last}, {Count: 3, T: b.Sent.acked.last}}
+		if want[0].T == want[1].T || want[0].T == ([32]byte{}) {
+			t.Errorf("%x", want)
+		}
+	}
+	for _, l := range []*ConversationLane{a, b} {
+		if one, two := l.Common(); one != want[0] || two != want[1] {
+			t.Errorf("common to both: %+v and %+v, where %+v is right", one, two, want)
+		}
+	}
 }
 
 // Places of an epoch with nothing in it chain to the last one that had something, whenever a lane began.

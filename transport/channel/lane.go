@@ -75,6 +75,15 @@ func (l *Lane) Check(h wire.Head) (sealed, acked bool, err error) {
 	return sealed, acked, err
 }
 
+// Common is how far the two directions are common to both sides, direction 1 first (section 5.8).
+func (l *Lane) Common() (one, two wire.Common) {
+	one, two = l.Sent.Common(), l.Received.Common()
+	if l.role.Sends() == 2 {
+		one, two = two, one
+	}
+	return one, two
+}
+
 // half is the key material and numbering of one direction of a lane.
 type half struct {
 	iv    [ivLen]byte

@@ -21,10 +21,11 @@ type Transcript struct {
 	lastT  [32]byte
 }
 
-// mark is a place and what was sent up to it through all epochs, for the limits of section 10.
+// mark is a place and what was sent up to it through all epochs, for the limits of section 10 and the code of section 5.8.
 type mark struct {
 	wire.Place
 	envelopes, bytes uint64
+	last             [32]byte // T after the last envelope of any epoch; zeros where there is none
 }
 
 func newTranscript(epoch uint64, th []byte, lane uint64, d wire.Direction) *Transcript {
@@ -57,6 +58,7 @@ func (t *Transcript) add(digest [32]byte, n int) {
 	t.here.T = wire.NextTranscript(t.here.T, digest)
 	t.here.Count++
 	t.here.envelopes++
+	t.here.last = t.here.T
 	t.here.bytes += uint64(n)
 	t.passed = nil
 	t.mu.Unlock()
@@ -155,4 +157,11 @@ func (t *Transcript) Unacknowledged() (envelopes, bytes uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.here.envelopes - t.acked.envelopes, t.here.bytes - t.acked.bytes
+}
+
+// Common is how far the direction is common to both sides: sealed by its author and acknowledged by the other (section 5.8).
+func (t *Transcript) Common() wire.Common {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return wire.Common{Count: t.acked.envelopes, T: t.acked.last}
 }

@@ -472,6 +472,12 @@ def transcript(v):  # 5.5
         values.append(H(values[-1], inner_digest(data)))
     return [("transcript", x) for x in values]
 
+def comparison(v):  # 5.8
+    password = v.fixed("channel", 32) + b"".join(count + t for count, t in zip(v["count"], v["t"]))
+    value = int.from_bytes(hashlib.pbkdf2_hmac("sha256", password, b"sinete/1 compare\0", 131072, 32), "big") % 10**30
+    digits = "%030d" % value
+    return [("code", " ".join(digits[i:i + 5] for i in range(0, 30, 5)).encode())]
+
 def parties(v):  # 5.4
     return [("parties", H(b"sinete/1 parties\0", opaque8(v.one("author")), H(v.one("author-spki")),
                           opaque8(v.one("recipient")), H(v.one("recipient-spki"))))]
@@ -608,6 +614,7 @@ COMPUTED = {
     "transcript": ("th lane direction last t (inner-envelope )*", transcript),
     "parties": ("author author-spki recipient recipient-spki ", parties),
     "commitment": ("opening-key channel lane direction header-without-commitment content ", commitment),
+    "comparison": ("channel (count t ){2}", comparison),
     "machine-hash": ("own other facts ", machine_hash),
     "receipt": ("th lane role flags epoch (my-digest )*(your-digest )*salt ", receipt),
     "key-schedule": ("suite salt shared-secret th2 th ", key_schedule),

@@ -146,6 +146,16 @@ type Done struct {
 	Text     string `json:"text"`
 }
 
+// Transcript is the code that two people compare.
+type Transcript struct {
+	ID       uint32 `json:"id"`
+	Name     string `json:"name"`
+	Code     string `json:"code"`
+	Sent     uint64 `json:"sent"`              // envelopes of one's own that it stands for
+	Received uint64 `json:"received"`          // of theirs
+	Waiting  uint64 `json:"waiting,omitempty"` // of one's own that it does not stand for yet
+}
+
 type Connected struct {
 	Conversations []Conversation `json:"conversations"`
 }
@@ -229,6 +239,7 @@ func (HistoryEntry) name() string { return "history-entry" }
 func (History) name() string      { return "history" }
 func (Checked) name() string      { return "checked" }
 func (Done) name() string         { return "done" }
+func (Transcript) name() string   { return "transcript" }
 func (Connected) name() string    { return "connected" }
 func (Ciphers) name() string      { return "ciphers" }
 func (Menu) name() string         { return "menu" }
@@ -272,6 +283,11 @@ func HistoryOf(e store.Entry) HistoryEntry {
 		h.Reason = e.Reason.String()
 	}
 	return h
+}
+
+// TranscriptOf is the code to compare with somebody.
+func TranscriptOf(p peer.Person, c peer.Comparison) Transcript {
+	return Transcript{p.ID, p.Name, c.Code, c.Sent, c.Received, c.Waiting}
 }
 
 // MissedOf is a message that came before the program was started.

@@ -38,6 +38,7 @@ func TestJSON(t *testing.T) {
 			`{"event":"peers","peers":[{"id":3,"name":"","identity":"","level":1,"compartments":["ops"],"conversation":"none","send":false}]}`},
 		{MessageOf(peer.Person{ID: 2}, &peer.Message{Text: "t", SentAt: sent, Label: wire.Level{Rank: 1, Compartments: []string{"ops"}}}),
 			`{"event":"message","id":2,"seq":0,"text":"t","sent_at":"2026-03-01T11:00:00.005Z","label":1,"compartments":["ops"]}`},
+		{Transcript{ID: 2, Name: "Rui", Code: "1", Sent: 4, Received: 3}, `{"event":"transcript","id":2,"name":"Rui","code":"1","sent":4,"received":3}`},
 		{Ciphers{trouble.SuiteNames([]wire.Suite{5})}, `{"event":"ciphers","suites":["P256-AES128GCM-SHA256"]}`},
 		{Menu{Commands: []string{"list"}}, `{"event":"menu","commands":["list"]}`},
 		{Refused{"send", "flow-denied", "t"}, `{"event":"refused","command":"send","code":"flow-denied","text":"t"}`},

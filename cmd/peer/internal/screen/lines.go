@@ -57,6 +57,8 @@ func (s *lineScreen) Show(e Event) {
 		s.print(plain, checkedLine(e))
 	case Done:
 		s.print(plain, e.Text)
+	case Transcript:
+		s.print(plain, transcriptLines(e)...)
 	case Connected:
 		s.print(plain, connectedLines(e)...)
 	case Ciphers:

@@ -27,6 +27,7 @@ var help = [][]string{
 	{"level", "who you are here, and your level"},
 	{"whois#ID", "one entry of the list"},
 	{"history#ID", "the messages with somebody that your store keeps"},
+	{"transcript#ID", "a code to compare with somebody by voice: where it is the same, nobody stands between you"},
 	{"menu", "the commands in one line"},
 	{"help", "the commands, and what they do"},
 }
@@ -104,6 +105,15 @@ func ConversationLines(e Conversation) []string {
 	lines := []string{fmt.Sprintf("connected to %s (%d), %s%s; %s", e.Name, e.ID, machine, seals, e.Suite)}
 	if !e.MayWrite {
 		lines = append(lines, fmt.Sprintf("the flow policy closes your direction: you may read what %s writes, and not answer", e.Name))
+	}
+	return lines
+}
+
+func transcriptLines(e Transcript) []string {
+	lines := []string{fmt.Sprintf("read to %s by voice: %s", e.Name, e.Code),
+		fmt.Sprintf("it stands for %d envelopes of yours and %d of theirs, what is said of machines included; theirs must show %d and %d", e.Sent, e.Received, e.Received, e.Sent)}
+	if e.Waiting > 0 {
+		lines = append(lines, Plural(int(e.Waiting), "1 more of yours is", "%d more of yours are")+" under way: the code changes when they have it")
 	}
 	return lines
 }
