@@ -37,7 +37,7 @@ type Conversation struct {
 	cancel  context.CancelCauseFunc
 	endOnce sync.Once
 	mu      sync.Mutex
-	number  wire.Code     // why it ended; mu guards it
+	closed  Closed        // why it ended: Number and Why; mu guards it
 	ended   chan struct{} // closed when nothing of the conversation runs any more
 	running sync.WaitGroup
 }
@@ -160,8 +160,7 @@ func (c *Conversation) drive() {
 		err = c.send()
 	}
 	if err != nil && c.ctx.Err() == nil {
-		c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
-		c.end(wire.CodeOf(err), true)
+		c.fail(err)
 	}
 }
 
@@ -299,7 +298,7 @@ func (c *Conversation) acknowledged(e *wire.SealEntry) {
 		err = wire.Errorf(wire.CodeUnexpected, "a head on the control stream that signs envelopes")
 	}
 	if err != nil {
-		c.end(wire.CodeOf(err), true)
+		c.fail(err)
 	}
 }
 
@@ -368,17 +367,25 @@ func (c *Conversation) isEstablished() bool {
 func (c *Conversation) reason() wire.Code {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.number
+	return c.closed.Number
+}
+
+// fail ends the conversation for what has come.
+func (c *Conversation) fail(err error) {
+	c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
+	c.endFor(err, wire.CodeOf(err), true)
 }
 
 // end ends the conversation, once. tell says so to the relay, which tells the other side.
-func (c *Conversation) end(number wire.Code, tell bool) {
+func (c *Conversation) end(number wire.Code, tell bool) { c.endFor(nil, number, tell) }
+
+func (c *Conversation) endFor(why error, number wire.Code, tell bool) {
 	c.endOnce.Do(func() {
 		if number == wire.CodePeerLeft && c.OtherMay && c.isEstablished() && !c.byeSeen.Load() {
 			number = wire.CodeCut // the relay says that they left, and they have not (section 7.4)
 		}
 		c.mu.Lock()
-		c.number = number
+		c.closed = Closed{Number: number, Why: why}
 		if c.stalled != nil {
 			c.stalled.Stop()
 		}
@@ -411,7 +418,11 @@ func (c *Conversation) finish() {
 	if contact := c.session.cfg.Store.Known(c.Person.Identity); contact != nil {
 		queued, _ = contact.Waiting()
 	}
-	c.events.put(&Closed{c.reason(), queued, c.in.verified})
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	closed.Queued, closed.Verified = queued, c.in.verified
+	c.events.put(&closed)
 	close(c.ended)
 }
 

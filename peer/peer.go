@@ -232,10 +232,15 @@ type Rekeyed struct{ Epoch uint64 }
 // Warning is something a person should know and nothing has ended by. Code is a stable word.
 type Warning struct{ Code, Text string }
 
+// DivergedError says that the two sides' views of what was said differ: a head that the other side sealed names what is not so here.
+type DivergedError = channel.DivergedError
+
 // Closed is the last event of a conversation.
 type Closed struct {
 	Number wire.Code // CodeBye: this side ended it; CodePeerLeft: the other did
-	Queued int       // messages that are not confirmed and stay queued for the next conversation with them
+	// Why is what this side found wrong, and ended it for; nil where it was otherwise. A *DivergedError names what differs.
+	Why    error
+	Queued int // messages that are not confirmed and stay queued for the next conversation with them
 	// Verified is the number of their last message whose seals were verified; nil where none came.
 	Verified *uint64
 }

@@ -56,13 +56,12 @@ func (in *incoming) takeAll() []sealedFlight {
 func (c *Conversation) deliver(f *link.Received) error {
 	for i := range f.Pieces {
 		if err := c.take(&f.Pieces[i]); err != nil {
-			c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
-			c.end(wire.CodeOf(err), true)
+			c.fail(err)
 			return &endedError{wire.CodeOf(err)}
 		}
 	}
 	if c.in.flight != nil {
-		c.end(wire.CodeUnsealed, true)
+		c.fail(wire.Errorf(wire.CodeUnsealed, "content under the relay's seal, and not under its author's"))
 		return &endedError{wire.CodeUnsealed}
 	}
 	if c.isEstablished() {
@@ -261,7 +260,7 @@ func (c *Conversation) stored(p wire.Place) {
 		return
 	}
 	if err := c.inner.Confirm(p); err != nil {
-		c.end(wire.CodeOf(err), true)
+		c.fail(err)
 		return
 	}
 	if c.MayWrite {

@@ -77,11 +77,7 @@ func (h *handshakeLane) Post(f wire.Frame) error {
 
 func (h *handshakeLane) Switch() error { return h.Post(wire.Frame{Type: wire.FrameSwitched}) }
 
-func (h *handshakeLane) Fail(err error) {
-	c := h.conversation
-	c.session.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
-	c.end(wire.CodeOf(err), true)
-}
+func (h *handshakeLane) Fail(err error) { h.conversation.fail(err) }
 
 // take makes what waits into items of the next flight. What is sealed behind them is sealed in the epoch that they begin.
 func (h *handshakeLane) take() (items []link.Item, bytes int, err error) {

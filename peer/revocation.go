@@ -46,8 +46,7 @@ func (s *Session) recheck() {
 func (c *Conversation) recheck() {
 	s := c.session
 	if err := link.Recheck(c.ctx, s.cfg.Policy, c.other.Party, s.cfg.Recheck); err != nil {
-		s.cfg.Logger.Info("conversation ends", "with", c.Person.ID, "err", err)
 		c.other.Forget(s.verifier)
-		c.end(wire.CodeOf(err), true)
+		c.fail(err)
 	}
 }

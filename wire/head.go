@@ -1,5 +1,7 @@
 package wire
 
+import "fmt"
+
 // Role is a side of a channel (protocol.md section 2.4).
 type Role uint8
 
@@ -34,6 +36,11 @@ type Place struct {
 // After reports whether p lies behind q.
 func (p Place) After(q Place) bool {
 	return p.Epoch > q.Epoch || p.Epoch == q.Epoch && p.Count > q.Count
+}
+
+// String gives the transcript's value shortened, for logs and people.
+func (p Place) String() string {
+	return fmt.Sprintf("%d envelopes of epoch %d (%x…)", p.Count, p.Epoch, p.T[:8])
 }
 
 // Head is the statement which both sides of a lane seal (section 5.5).

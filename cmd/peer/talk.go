@@ -283,7 +283,7 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 		t.ended, t.reason = true, e.Number
 		closed := t.event()
 		c.mu.Unlock()
-		closed.Queued, closed.Verified = e.Queued, e.Verified
+		closed.Queued, closed.Verified, closed.Found = e.Queued, e.Verified, trouble.Found(e.Why)
 		c.screen.Show(closed)
 		return true
 	}

@@ -58,7 +58,7 @@ func (l *Lane) Confirm(p wire.Place) error {
 
 // Check takes the other side's head, whose seal has been verified, and compares it with this side's own view. A head with
 // Mine must come in its order behind the envelopes that it covers. sealed is true when it covers new envelopes, acked when it acknowledges
-// new ones of ours. Errors have CodeIntegrity.
+// new ones of ours. Errors have CodeIntegrity: *DivergedError where the views differ.
 func (l *Lane) Check(h wire.Head) (sealed, acked bool, err error) {
 	if h.Channel != l.channel || h.Lane != l.ID || h.Role != l.role.Other() {
 		return false, false, wire.Errorf(wire.CodeIntegrity, "a head of another lane")
@@ -66,13 +66,13 @@ func (l *Lane) Check(h wire.Head) (sealed, acked bool, err error) {
 	if h.Mine != nil {
 		var ok bool
 		if sealed, ok = l.Received.cover(*h.Mine); !ok {
-			here := l.Received.Here()
-			return false, false, wire.Errorf(wire.CodeIntegrity, "a head over %d envelopes of epoch %d that does not agree with the %d of epoch %d received",
-				h.Mine.Count, h.Mine.Epoch, here.Count, here.Epoch)
+			return false, false, l.Received.diverged(l.channel, true, *h.Mine)
 		}
 	}
-	acked, err = l.Sent.Acknowledge(h.Yours)
-	return sealed, acked, err
+	if acked, err = l.Sent.Acknowledge(h.Yours); err != nil {
+		return false, false, l.Sent.diverged(l.channel, false, h.Yours)
+	}
+	return sealed, acked, nil
 }
 
 // Common is how far the two directions are common to both sides, direction 1 first (section 5.8).

@@ -239,13 +239,16 @@ func (o *Observer) Head(from wire.Role, h wire.Head) (news bool, err error) {
 	sent, received := o.sides[from-1], o.sides[from.Other()-1]
 	if h.Mine != nil {
 		if *h.Mine != sent.Here() {
-			return false, wire.Errorf(wire.CodeIntegrity, "a head over %d inner envelopes that does not agree with the %d that passed", h.Mine.Count, sent.Here().Count)
+			return false, sent.diverged(o.id, true, *h.Mine)
 		}
 		news = sent.LastSealed() != *h.Mine
 		sent.Seal()
 	}
 	acked, err := received.Acknowledge(h.Yours)
-	return news || acked, err
+	if err != nil {
+		return false, received.diverged(o.id, false, h.Yours)
+	}
+	return news || acked, nil
 }
 
 // Sealed reports whether side from has sealed everything it sent.

@@ -50,6 +50,7 @@ type Conversation struct {
 	Reason   string     `json:"reason"`             // code, empty while open
 	Queued   int        `json:"queued,omitempty"`   // messages that stay queued at its end
 	Verified *uint64    `json:"verified,omitempty"` // number of their last message whose seals were verified, at its end
+	Found    string     `json:"found,omitempty"`    // what this program found wrong, and ended it for
 	// Signing says who seals for them, while open.
 	Signing peer.Signing `json:"signing,omitempty"`
 

@@ -82,6 +82,9 @@ func ConversationLines(e Conversation) []string {
 			what = "%s (%d) is away: %s" // and comes back, or this side does
 		}
 		line := fmt.Sprintf(what, e.Name, e.ID, endWords(e.Reason))
+		if e.Found != "" {
+			line += " (" + e.Found + ")"
+		}
 		if QueuesAfter(e.Reason) {
 			line += "; what you send to them is queued"
 		}

@@ -4,8 +4,10 @@ package trouble
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
+	"strings"
 
 	"sinete/cardauth"
 	"sinete/cardauth/pkcs11card"
@@ -141,10 +143,28 @@ func Explain(err error) Trouble {
 		}
 	}
 	t := ofCode(wire.CodeOf(err))
+	if _, ok := AsError[*peer.DivergedError](err); ok { // of the hop: those of conversations end no session
+		t.What = "the relay and you do not agree on what was said: " + Found(err)
+	}
 	if t.Code == wire.CodeInternal.String() {
 		t.What += ": " + err.Error()
 	}
 	return t
+}
+
+// Found is what was found wrong, in words that go on a line with what happened; empty for nil.
+func Found(err error) string {
+	if err == nil {
+		return ""
+	}
+	d, ok := AsError[*peer.DivergedError](err)
+	switch {
+	case ok && d.Mine:
+		return fmt.Sprintf("they sealed that they sent %v, and here it is %v", d.Theirs, d.Ours)
+	case ok:
+		return fmt.Sprintf("they sealed that they received %v, and here it is %v", d.Theirs, d.Ours)
+	}
+	return strings.TrimPrefix(err.Error(), wire.CodeOf(err).String()+": ")
 }
 
 // Exit statuses of the program.

@@ -118,3 +118,25 @@ func TestCodes(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Where the two sides' views differ, a person is told both.
+func TestFound(t *testing.T) {
+	theirs, ours := wire.Place{Count: 3, T: [32]byte{0xab}}, wire.Place{Epoch: 1, Count: 2, T: [32]byte{0xcd}}
+	const both = " 3 envelopes of epoch 0 (ab00000000000000…), and here it is 2 envelopes of epoch 1 (cd00000000000000…)"
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{&peer.DivergedError{Mine: true, Theirs: theirs, Ours: ours}, "they sealed that they sent" + both},
+		{&peer.DivergedError{Theirs: theirs, Ours: ours}, "they sealed that they received" + both},
+		{wire.Errorf(wire.CodeIntegrity, "envelope %d does not decrypt", 3), "envelope 3 does not decrypt"},
+	} {
+		if got := Found(c.err); got != c.want {
+			t.Errorf("%v: %q", c.err, got)
+		}
+	}
+	if e := Explain(&peer.DivergedError{Theirs: theirs, Ours: ours}); e.Code != "integrity" || !strings.Contains(e.What, both) {
+		t.Errorf("of a session: %+v", e)
+	}
+}
