@@ -67,7 +67,7 @@ formal: ## asks the provers whether the model of the handshakes still stands
 bench: ## Go benchmarks
 	$(call step,benchmarks,$(GO) test -run '^$$' -bench . -benchmem ./...)
 
-rivals: ## measures NATS, Mosquitto, Prosody, a plain QUIC splice and this in turns, against the budgets; writes bench/rivals.json
+rivals: ## measures NATS, Mosquitto, Prosody, plain QUIC and this in turns, against all budgets; writes bench/rivals.json
 	$(call step,what the rivals need,./scripts/need.sh)
 	$(call step,rivals,$(GO) run ./bench/load -rivals -runs 5 -write bench/rivals.json)
 

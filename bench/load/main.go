@@ -18,13 +18,16 @@ import (
 	"os/signal"
 	"syscall"
 
+	"sinete/bench/roles"
+	"sinete/cardauth/pkcs11card"
 	"sinete/internal/heap"
 )
 
 func main() {
-	if os.Getenv(roleVariable) != "" {
+	pkcs11card.ChildMain()
+	if os.Getenv(roles.Variable) != "" {
 		heap.Floor() // as the programs do
-		if err := child(os.Stdin, os.Stdout); err != nil {
+		if err := roles.Serve(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -32,7 +35,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	settings, err := parseSettings(os.Args[1:], os.Stderr)
+	options, err := parseOptions(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
@@ -41,10 +44,10 @@ func main() {
 		os.Exit(2)
 	}
 	work := measure
-	if settings.rivals {
+	if options.rivals {
 		work = contest
 	}
-	if err := work(ctx, settings, os.Stdout, os.Stderr); err != nil {
+	if err := work(ctx, options, os.Stdout, os.Stderr); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -55,12 +58,12 @@ func main() {
 }
 
 // measure prints the result, and fails where a message did not arrive as it should.
-func measure(ctx context.Context, s Settings, out, log io.Writer) error {
-	result, err := load(ctx, s, log)
+func measure(ctx context.Context, o Options, out, log io.Writer) error {
+	result, err := load(ctx, o, log)
 	if err != nil {
 		return err
 	}
-	if err := result.print(out, s.json); err != nil {
+	if err := result.print(out, o.json); err != nil {
 		return err
 	}
 	err = result.faults("sinete")
@@ -71,62 +74,76 @@ func measure(ctx context.Context, s Settings, out, log io.Writer) error {
 }
 
 // load starts the systems, warms them up and measures them in turns.
-func load(ctx context.Context, s Settings, log io.Writer) (*Result, error) {
+func load(ctx context.Context, o Options, log io.Writer) (*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w, err := newWorld(s)
-	if err != nil {
-		return nil, err
+	warmUp := max(o.N/5, o.Conversations) // the windows of QUIC and the memory have grown by then
+	clients := o.N
+	switch o.Job {
+	case roles.Logins:
+		warmUp = o.N // and everybody has the staples
+	case roles.Idle:
+		clients = warmUp + o.runs*o.N
 	}
-	if s.Store == onDisk {
-		if s.Dir, err = os.MkdirTemp(s.Dir, "sinete-load-"); err != nil {
+	if o.Store == roles.OnDisk {
+		var err error
+		if o.Dir, err = os.MkdirTemp(o.Dir, "sinete-load-"); err != nil {
 			return nil, err
 		}
-		defer os.RemoveAll(s.Dir)
+		defer os.RemoveAll(o.Dir)
 	}
 	type setup struct {
 		system string
-		of     Settings
+		of     roles.Settings
 	}
-	setups := []setup{{"sinete", s}}
-	besideName, besideSystem, besideOf := s.beside()
+	setups := []setup{{roles.Sinete, o.Settings}}
+	besideName, besideSystem, besideOf := o.beside()
 	if besideName != "" {
 		setups = append(setups, setup{besideSystem, besideOf})
 	}
 	var systems []*system
 	for _, one := range setups {
+		w, err := newWorld(one.of, clients)
+		if err != nil {
+			return nil, err
+		}
+		defer w.end()
 		sys, err := startSystem(ctx, one.system, one.of, w, log)
 		if err != nil {
 			return nil, err
 		}
 		defer sys.end()
 		systems = append(systems, sys)
-		if _, err := sys.measure(warmUp(s)); err != nil {
+		if _, err := sys.measure(roles.Plan{N: warmUp}); err != nil {
 			return nil, err
 		}
-		if s.cpuProfile != "" {
-			if err := sys.profile(s.cpuProfile); err != nil {
+		if o.cpuProfile != "" {
+			if err := sys.profile(o.cpuProfile); err != nil {
 				return nil, err
 			}
 		}
 	}
+	if o.ofPeak > 0 {
+		peak, err := systems[0].measure(roles.Plan{N: o.N})
+		if err != nil {
+			return nil, err
+		}
+		o.Rate = peak.MessagesPerSecond * o.ofPeak
+	}
 	runs := make([][]Figures, len(systems))
-	for range s.Runs {
+	for range o.runs {
 		for i, sys := range systems {
-			f, err := sys.measure(s.N)
+			f, err := sys.measure(roles.Plan{N: o.N, Rate: o.Rate})
 			if err != nil {
 				return nil, err
 			}
 			runs[i] = append(runs[i], f)
 		}
 	}
-	r := &Result{Settings: s, Figures: medians(runs[0]), Frame: s.frameSize()}
+	r := &Result{Settings: o.Settings, Runs: o.runs, Figures: medians(runs[0]), Frame: o.FrameSize()}
 	if besideName != "" {
 		beside := medians(runs[1])
 		r.BesideName, r.Beside, r.Ratio, r.CPURatio = besideName, &beside, r.MessagesPerSecond/beside.MessagesPerSecond, r.cpu()/beside.cpu()
 	}
 	return r, nil
 }
-
-// warmUp is how many messages go before what is measured: the windows of QUIC and the memory have grown by then.
-func warmUp(s Settings) int { return max(s.N/5, s.Conversations) }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"sinete/bench/roles"
 	"sinete/internal/trialpki"
 	"sinete/peer"
 	"sinete/wire"
@@ -21,15 +22,15 @@ func TestStalledRecipientsCostBoundedMemory(t *testing.T) {
 		most          = shadow * (conversations*5*wire.MaxUnackedBytes/2 + 16<<20)
 	)
 	ctx := bounded(t)
-	s := Settings{Window: each, Size: size, Conversations: conversations, Key: trialpki.P256, RelayKey: trialpki.P256, Sign: peer.SignDelegated}
-	w, err := newWorld(s)
+	s := roles.Settings{Job: roles.Messages, Window: each, Size: size, Conversations: conversations, Key: trialpki.P256, RelayKey: trialpki.P256, Sign: peer.SignDelegated}
+	w, err := newWorld(s, 0)
 	must(t, err)
-	sys, err := startSystem(ctx, "sinete", s, w, os.Stderr)
+	sys, err := startSystem(ctx, roles.Sinete, s, w, os.Stderr)
 	must(t, err)
 	defer sys.end()
 	held := func() uint64 {
 		t.Helper()
-		r, err := sys.processes[atServer].ask(Command{Do: "measure"})
+		r, err := sys.processes[atServer].ask(roles.Command{Do: roles.DoMeasure})
 		must(t, err)
 		return r.Counts.RSS
 	}
@@ -37,7 +38,7 @@ func TestStalledRecipientsCostBoundedMemory(t *testing.T) {
 	must(t, recipients.Signal(syscall.SIGSTOP))
 	sent := make(chan error, 1)
 	go func() {
-		_, err := sys.processes[atSender].ask(Command{Do: "run", N: conversations * each})
+		_, err := sys.processes[atSender].ask(roles.Command{Do: roles.DoRun, Plan: roles.Plan{N: conversations * each}})
 		sent <- err
 	}()
 	last := before
@@ -58,7 +59,7 @@ func TestStalledRecipientsCostBoundedMemory(t *testing.T) {
 	}
 	must(t, recipients.Signal(syscall.SIGCONT))
 	must(t, <-sent)
-	r, err := sys.processes[atReceiver].ask(Command{Do: "measure"})
+	r, err := sys.processes[atReceiver].ask(roles.Command{Do: roles.DoMeasure})
 	must(t, err)
 	if got := r.Counts; got.Received != conversations*each || got.Duplicates+got.WrongOrder > 0 {
 		t.Errorf("of %d messages came %+v", conversations*each, got)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
-	"sinete/cardauth"
-	"sinete/internal/trialpki"
+	"sinete/bench/roles"
 )
 
 // process is one child.
@@ -26,15 +23,15 @@ type process struct {
 }
 
 // startProcess runs this program again with a role. ctx kills it.
-func startProcess(ctx context.Context, s Setup, log io.Writer) (p *process, reply Reply, err error) {
+func startProcess(ctx context.Context, s roles.Setup, log io.Writer) (p *process, reply roles.Reply, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, reply, err
 	}
 	p = &process{name: s.System + " " + s.Role, cmd: exec.CommandContext(ctx, self)}
-	p.cmd.Env = append(os.Environ(), roleVariable+"="+s.Role)
+	p.cmd.Env = append(os.Environ(), roles.Variable+"="+s.Role)
 	p.cmd.Stderr = log
-	p.cmd.SysProcAttr = diesWithParent()
+	p.cmd.SysProcAttr = roles.DiesWithParent()
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, reply, err
 	}
@@ -52,7 +49,7 @@ func startProcess(ctx context.Context, s Setup, log io.Writer) (p *process, repl
 	return p, reply, nil
 }
 
-func (p *process) ask(what any) (r Reply, err error) {
+func (p *process) ask(what any) (r roles.Reply, err error) {
 	if err := p.tell.Encode(what); err != nil {
 		return r, fmt.Errorf("%s: %w", p.name, err)
 	}
@@ -74,6 +71,7 @@ func (p *process) end() error {
 // system is three processes that pass messages: server, receiver, sender.
 type system struct {
 	name      string
+	job       roles.Job
 	version   string     // of a rival's server
 	dir       string     // of its files
 	processes []*process // by atServer, atReceiver, atSender
@@ -85,27 +83,19 @@ const (
 	atSender
 )
 
-// world is the certificates of a measurement.
-type world struct {
-	anchor             []byte // DER
-	relay              Card
-	senders, receivers []Card   // one each for a conversation
-	identities         []string // of the receivers
-}
-
 // startSystem starts the processes of a system.
-func startSystem(ctx context.Context, name string, s Settings, w *world, log io.Writer) (*system, error) {
-	sys := &system{name: name}
+func startSystem(ctx context.Context, name string, s roles.Settings, w *world, log io.Writer) (*system, error) {
+	sys := &system{name: name, job: s.Job}
 	dir, err := os.MkdirTemp("", "load")
 	if err != nil {
 		return nil, err
 	}
 	sys.dir = dir
 	address := ""
-	for _, setup := range []Setup{
-		{Role: roleServer, Cards: []Card{w.relay}},
-		{Role: roleReceiver, Cards: w.receivers},
-		{Role: roleSender, Cards: w.senders, Others: w.identities},
+	for _, setup := range []roles.Setup{
+		{Role: roles.Server, Cards: []roles.Card{w.relay}},
+		{Role: roles.Receiver, Cards: w.receivers},
+		{Role: roles.Sender, Cards: w.senders, Others: w.identities},
 	} {
 		setup.System, setup.Settings, setup.Anchor, setup.Address, setup.Dir = name, s, w.anchor, address, dir
 		p, reply, err := startProcess(ctx, setup, log)
@@ -130,8 +120,8 @@ func (sys *system) end() {
 
 // profile makes each process write a CPU profile until it ends.
 func (sys *system) profile(dir string) error {
-	for i, role := range []string{roleServer, roleReceiver, roleSender} {
-		_, err := sys.processes[i].ask(Command{Do: "profile", Profile: filepath.Join(dir, sys.name+"-"+role+".pprof")})
+	for i, role := range []string{roles.Server, roles.Receiver, roles.Sender} {
+		_, err := sys.processes[i].ask(roles.Command{Do: roles.DoProfile, Profile: filepath.Join(dir, sys.name+"-"+role+".pprof")})
 		if err != nil {
 			return err
 		}
@@ -139,10 +129,10 @@ func (sys *system) profile(dir string) error {
 	return nil
 }
 
-func (sys *system) counts() ([]Counts, error) {
-	var all []Counts
+func (sys *system) counts() ([]roles.Counts, error) {
+	var all []roles.Counts
 	for _, p := range sys.processes {
-		r, err := p.ask(Command{Do: "measure"})
+		r, err := p.ask(roles.Command{Do: roles.DoMeasure})
 		if err != nil {
 			return nil, err
 		}
@@ -151,80 +141,47 @@ func (sys *system) counts() ([]Counts, error) {
 	return all, nil
 }
 
-// measure runs n messages and returns its figures.
-func (sys *system) measure(n int) (f Figures, err error) {
+// settle has all processes end what is left of the runs before, and give back memory that is free.
+func (sys *system) settle() error {
+	for _, p := range sys.processes {
+		if _, err := p.ask(roles.Command{Do: roles.DoSettle}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure does a run and returns its figures.
+func (sys *system) measure(plan roles.Plan) (f Figures, err error) {
+	if sys.job != roles.Messages {
+		if err := sys.settle(); err != nil {
+			return f, err
+		}
+	}
 	before, err := sys.counts()
 	if err != nil {
 		return f, err
 	}
-	r, err := sys.processes[atSender].ask(Command{Do: "run", N: n})
+	wire, err := roles.LoopbackBytes()
 	if err != nil {
 		return f, err
+	}
+	r, err := sys.processes[atSender].ask(roles.Command{Do: roles.DoRun, Plan: plan})
+	if err != nil {
+		return f, err
+	}
+	if sys.job == roles.Idle {
+		if err := sys.settle(); err != nil {
+			return f, err
+		}
 	}
 	after, err := sys.counts()
 	if err != nil {
 		return f, err
 	}
-	perMessage := func(process int) float64 {
-		return micros(after[process].CPU-before[process].CPU) / float64(n)
-	}
-	f.MessagesPerSecond = float64(n) / r.Run.Elapsed.Seconds()
-	f.P50, f.P99 = micros(r.Run.P50), micros(r.Run.P99)
-	f.RelayCPU, f.SenderCPU, f.ReceiverCPU = perMessage(atServer), perMessage(atSender), perMessage(atReceiver)
-	f.PeerCPU = f.SenderCPU + f.ReceiverCPU
-	f.RelayRSS = float64(after[atServer].RSS)
-	for i := range after {
-		f.Signatures += float64(after[i].Signatures - before[i].Signatures)
-	}
-	f.HopRekeyings = float64(after[atSender].HopEpochs - before[atSender].HopEpochs)
-	f.Rekeyings = float64(after[atSender].Epochs - before[atSender].Epochs)
-	got, had := after[atReceiver], before[atReceiver]
-	f.Received = float64(got.Received - had.Received)
-	f.Lost = float64(n) - f.Received
-	f.Duplicates = float64(got.Duplicates - had.Duplicates)
-	f.WrongOrder = float64(got.WrongOrder - had.WrongOrder)
-	return f, nil
-}
-
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-// newWorld issues the certificates.
-func newWorld(s Settings) (*world, error) {
-	pki, err := trialpki.New(trialpki.Options{})
+	wired, err := roles.LoopbackBytes()
 	if err != nil {
-		return nil, err
+		return f, err
 	}
-	w := &world{anchor: pki.Root.Certificate.Raw}
-	issued, err := pki.IssueRelay(trialpki.Relay{Names: []string{relayName}, Key: s.RelayKey})
-	if err != nil {
-		return nil, err
-	}
-	if w.relay, err = pack(issued); err != nil {
-		return nil, err
-	}
-	person := func(name string) (Card, *x509.Certificate, error) {
-		issued, err := pki.IssuePerson(trialpki.Person{Name: name, Key: s.Key})
-		if err != nil {
-			return Card{}, nil, err
-		}
-		c, err := pack(issued)
-		return c, issued.Certificate, err
-	}
-	for i := range s.Conversations {
-		from, _, err := person(fmt.Sprintf("sender%d", i))
-		if err != nil {
-			return nil, err
-		}
-		to, certificate, err := person(fmt.Sprintf("receiver%d", i))
-		if err != nil {
-			return nil, err
-		}
-		identity, err := cardauth.Identity(certificate, pki.Root.Certificate)
-		if err != nil {
-			return nil, err
-		}
-		w.senders, w.receivers = append(w.senders, from), append(w.receivers, to)
-		w.identities = append(w.identities, identity)
-	}
-	return w, nil
+	return figuresOf(plan.N, r.Run, before, after, wired-wire), nil
 }

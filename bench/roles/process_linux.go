@@ -1,18 +1,20 @@
-package main
+package roles
 
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// diesWithParent is for children: whatever ends the parent, nothing is left behind.
-func diesWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// DiesWithParent is for children: whatever ends the parent, nothing is left behind.
+func DiesWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // processCounts is what the system says of this process.
 func processCounts() (c Counts, err error) {
@@ -21,8 +23,26 @@ func processCounts() (c Counts, err error) {
 		return c, err
 	}
 	c.CPU = time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	c.Mallocs = m.Mallocs
 	c.RSS, err = residentOf("self")
 	return c, err
+}
+
+// LoopbackBytes is what has gone over the loopback interface, everybody's, headers of all layers included.
+func LoopbackBytes() (n uint64, err error) {
+	b, err := os.ReadFile("/proc/net/dev")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if counts, ok := strings.CutPrefix(strings.TrimSpace(line), "lo:"); ok {
+			_, err := fmt.Sscan(counts, &n)
+			return n, err
+		}
+	}
+	return 0, errors.New("no loopback interface in /proc/net/dev")
 }
 
 // residentOf is the memory of a process, in bytes.

@@ -1,4 +1,4 @@
-package main
+package roles
 
 import (
 	"context"
@@ -15,6 +15,7 @@ type rivalServer struct {
 
 func (r *rivalServer) count(c *Counts) (err error) {
 	if r.server.PID != 0 {
+		c.Mallocs = 0
 		c.CPU, c.RSS, err = usedBy(r.server.PID)
 	}
 	return err
@@ -60,16 +61,15 @@ func startRivalReceiver(ctx context.Context, s Setup) (role, error) {
 
 type rivalSender struct {
 	passive
-	settings Settings
-	loops    loops
+	loops loops
 }
 
-func (r *rivalSender) run(ctx context.Context, n int) ([]time.Duration, error) {
-	return r.loops.run(ctx, r.settings, n)
+func (r *rivalSender) run(ctx context.Context, p Plan, _ *Run) ([]time.Duration, error) {
+	return r.loops.run(ctx, p)
 }
 
 func startRivalSender(ctx context.Context, s Setup) (role, error) {
-	r := &rivalSender{settings: s.Settings}
+	r := &rivalSender{}
 	for i := range s.Settings.Conversations {
 		line, err := rivals.Dial(ctx, s.System, s.Address, i, 0)
 		if err != nil {

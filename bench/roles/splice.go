@@ -1,4 +1,4 @@
-package main
+package roles
 
 import (
 	"context"
@@ -48,18 +48,17 @@ func startSpliceReceiver(ctx context.Context, s Setup) (role, error) {
 
 type spliceSender struct {
 	passive
-	settings Settings
-	loops    loops
+	loops loops
 }
 
-func (r *spliceSender) run(ctx context.Context, n int) ([]time.Duration, error) {
-	return r.loops.run(ctx, r.settings, n)
+func (r *spliceSender) run(ctx context.Context, p Plan, _ *Run) ([]time.Duration, error) {
+	return r.loops.run(ctx, p)
 }
 
 func startSpliceSender(ctx context.Context, s Setup) (role, error) {
-	r := &spliceSender{settings: s.Settings}
+	r := &spliceSender{}
 	for i := range s.Settings.Conversations {
-		p, err := splice.NewSender(ctx, s.Address, i, s.Settings.frameSize())
+		p, err := splice.NewSender(ctx, s.Address, i, s.Settings.FrameSize())
 		if err != nil {
 			return nil, err
 		}
