@@ -62,12 +62,13 @@ type secured struct {
 	toThem, fromUs [32]byte // parties of what is sent, and of what is received
 }
 
-// sending is the sending side of a conversation. The conversation's mu guards flights, receipts and stalled.
+// sending is the sending side of a conversation. The conversation's mu guards flights, granted, receipts and stalled.
 type sending struct {
 	room     chan struct{} // raised when H3 has made room
 	progress chan struct{} // raised at each H3
 	owed     chan struct{} // raised when there is more to acknowledge, where this user may not write
 	flights  []sentFlight
+	granted  []wire.Level     // labels below this user's level that the relay lets through
 	receipts map[Stage]uint64 // next number of each stage
 	stalled  *time.Timer
 }
@@ -216,7 +217,8 @@ func (c *Conversation) handshake(ctx context.Context) error {
 	}
 	s.byChannel[ch.ID] = c
 	c.contact = s.cfg.Store.Contact(other.Identity, other.Name)
-	c.talk = c.contact.Talk(store.Channel{ID: ch.ID, Role: c.role, Suite: ch.Suite, TH: ch.TH(), Own: config.Credentials, Other: shown})
+	c.talk = c.contact.Talk(store.Channel{ID: ch.ID, Role: c.role, Suite: ch.Suite, TH: ch.TH(), Own: config.Credentials, Other: shown,
+		OwnLevel: c.Level, OtherLevel: c.Person.Level})
 	s.mu.Unlock()
 	if err := c.talk.Save(); err != nil {
 		c.events.put(storeWarning(err))

@@ -139,6 +139,20 @@ func (s *Session) person(e wire.PeerEntry) Person {
 		Conversation: s.with(e.Identity), certificate: e.Certificate}
 }
 
+// LabelError says that nothing may go out under a label in a conversation. Code is CodeLabelDenied where the relay gives this user no right to label
+// below their level, else CodeFlowDenied: the label is not below that level (wire.Level.Dominates), or the policy does not let it through to the other person.
+type LabelError struct {
+	Label, Own wire.Level // Own is this user's level in the conversation
+	Number     wire.Code
+}
+
+func (e *LabelError) Error() string {
+	return fmt.Sprintf("nothing goes out under label %v from level %v: %v", e.Label, e.Own, e.Number)
+}
+
+// Code returns the number.
+func (e *LabelError) Code() wire.Code { return e.Number }
+
 // Stage is how far a message has come, by its receipts (section 6).
 type Stage string
 
@@ -188,6 +202,8 @@ type Message struct {
 	Text   string
 	SentAt time.Time // the author's clock
 	Label  wire.Level
+	// Labelled: the author chose the label, which is below their level.
+	Labelled bool
 }
 
 // Missed is a message that came in an earlier life of the store, and that nobody took then. From Session.Next, before anything else of the person's;
@@ -206,7 +222,7 @@ func (m *Missed) Shown() {
 	}
 }
 
-// Receipt tells how far one's own messages have come: everything up to Number.
+// Receipt tells how far one's own messages have come: everything up to Number but what has failed.
 type Receipt struct {
 	Number uint64
 	Stage  Stage

@@ -37,7 +37,7 @@ func (t *texts) next() (e Event, shown func()) {
 		return nil, nil
 	}
 	shown = func() { t.contact.Shown(next) }
-	m := Message{s.Number, s.ID, s.Text, s.Time, s.Label}
+	m := Message{s.Number, s.ID, s.Text, s.Time, s.Label, s.Labelled}
 	if t.missed {
 		return &Missed{t.contact.Identity, t.contact.Name(), m, shown}, nil
 	}

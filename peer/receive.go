@@ -144,6 +144,7 @@ func (c *Conversation) content(o *channel.Opened) error {
 	}
 	if content.Type == wire.ContentText {
 		e.Text = store.TextOf(content, o.Inner.Header.Label)
+		e.Text.Labelled = !e.Text.Label.Equal(c.Person.Level)
 	} else {
 		c.in.others = append(c.in.others, content)
 	}

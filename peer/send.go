@@ -27,9 +27,7 @@ func (c *Conversation) SendAll(ctx context.Context, texts ...string) (first uint
 		return 0, err
 	}
 	if !c.MayWrite {
-		return 0, c.session.request(ctx, func(req uint64) wire.Control {
-			return wire.WriteRequest{Req: req, Conversation: c.ID, Label: c.Level}
-		}, func(wire.Control) bool { return true })
+		return 0, c.refused(ctx, c.Level)
 	}
 	return c.contact.Add(texts...)
 }
@@ -48,7 +46,9 @@ func (c *Conversation) send() error {
 		stopped, keys := c.keys.Stopped()
 		var texts []store.Text
 		if !stopped {
-			texts = c.nextTexts(len(items), bytes)
+			if texts, err = c.nextTexts(len(items), bytes); err != nil {
+				return err
+			}
 		}
 		switch {
 		case len(texts) > 0:
@@ -96,21 +96,32 @@ func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, er
 // overhead is what a content and its inner envelope take beside the text, at the most but for compartments of the label.
 const overhead = 32 + 16 + 8 + 1 + 8 + 8 + 8 + 1 + 3 + 32 + 16
 
-// nextTexts takes what goes into the next flight, as far as limits allow, behind so many items and bytes that stand in it already.
-func (c *Conversation) nextTexts(taken, takenBytes int) []store.Text {
+// nextTexts takes what goes into the next flight, as far as limits allow, behind so many items and bytes that stand in it already: texts of one label.
+func (c *Conversation) nextTexts(taken, takenBytes int) ([]store.Text, error) {
 	if !c.MayWrite {
-		return nil
+		return nil, nil
 	}
 	envelopes, bytes := c.inner.Sent.Unacknowledged()
 	n := min(wire.MaxFlight-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
 	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-1024-int(bytes))
-	each := overhead + len(c.Level.Append(nil))
-	return c.talk.Take(n, room, each)
+	each := overhead + len(c.Level.Append(nil)) // which no label below it exceeds
+	for {
+		texts := c.talk.Take(n, room, each)
+		if len(texts) == 0 || !texts[0].Labelled {
+			return texts, nil
+		}
+		if may, err := c.labelled(texts); may || err != nil {
+			return texts, err
+		}
+	}
 }
 
 // sendTexts sends texts in one flight, behind items that stand in it already.
 func (c *Conversation) sendTexts(items []link.Item, texts []store.Text) error {
 	f := c.newFlight(items)
+	if first := &texts[0]; first.Labelled {
+		f.label = first.Label
+	}
 	for _, t := range texts {
 		f.add(&wire.Content{ID: t.ID, Time: uint64(t.Time.UnixMilli()), Type: wire.ContentText, Number: t.Number, Text: t.Text})
 	}
@@ -120,12 +131,13 @@ func (c *Conversation) sendTexts(items []link.Item, texts []store.Text) error {
 // outgoing is a flight that is being made.
 type outgoing struct {
 	c     *Conversation
+	label wire.Level // of all its contents
 	items []link.Item
 	kept  *store.Flight // nil in memory
 }
 
 func (c *Conversation) newFlight(items []link.Item) *outgoing {
-	f := &outgoing{c: c, items: items}
+	f := &outgoing{c: c, label: c.Level, items: items}
 	if c.session.cfg.Store.OnDisk() {
 		here := c.inner.Sent.Here()
 		f.kept = &store.Flight{Channel: c.channel.ID, Epoch: here.Epoch, First: here.Count, Before: here.T}
@@ -137,7 +149,7 @@ func (c *Conversation) newFlight(items []link.Item) *outgoing {
 func (f *outgoing) add(content *wire.Content) {
 	content.Parties = f.c.toThem
 	plain := content.Append(nil)
-	s := f.c.inner.Seal(nil, f.c.Level, plain)
+	s := f.c.inner.Seal(nil, f.label, plain)
 	f.items = append(f.items, link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest})
 	if f.kept == nil {
 		return
@@ -154,7 +166,11 @@ func (f *outgoing) add(content *wire.Content) {
 // send sends it under one seal, over the hop's lane and the conversation's. next is the number after the last text in it.
 func (f *outgoing) send(next uint64, texts bool) error {
 	c := f.c
-	return c.lane.Flight(c.ctx, link.Flight{Items: f.items, Sealed: func(heads []wire.SealEntry) {
+	class := ""
+	if !f.label.Equal(c.Level) {
+		class = f.label.String() // what is below this user's level shares no batch with what is at it (section 4.4)
+	}
+	return c.lane.Flight(c.ctx, link.Flight{Items: f.items, Class: class, Sealed: func(heads []wire.SealEntry) {
 		if f.kept != nil {
 			f.kept.Seal = heads[0]
 			c.talk.Keep(c.ctx, f.kept)

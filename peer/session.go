@@ -13,6 +13,7 @@ import (
 	"sinete/cardauth"
 	"sinete/cardauth/seal"
 	"sinete/internal/link"
+	"sinete/peer/store"
 	"sinete/transport"
 	"sinete/wire"
 )
@@ -364,14 +365,32 @@ func (s *Session) with(identity string) *Conversation {
 // Queue takes texts for somebody with whom there is no open conversation now but was one, be it in an earlier life of the store: they go out
 // when there is one again. Errors as of Conversation.SendAll, and CodeNotConnected for somebody never connected to.
 func (s *Session) Queue(identity string, texts ...string) (first uint64, err error) {
-	contact := s.cfg.Store.Known(identity)
-	if contact == nil {
-		return 0, wire.Errorf(wire.CodeNotConnected, "never connected to %s", identity)
-	}
-	if err := checkTexts(texts); err != nil {
+	contact, err := s.queuesFor(identity, texts)
+	if err != nil {
 		return 0, err
 	}
 	return contact.Add(texts...)
+}
+
+// QueueAs is Queue under a label that this user chooses (Conversation.SendAs). Whether they may is asked when there is a conversation again: where not,
+// the texts fail.
+func (s *Session) QueueAs(identity string, label wire.Level, texts ...string) (first uint64, err error) {
+	contact, err := s.queuesFor(identity, texts)
+	if err == nil {
+		err = checkLabel(label)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return contact.AddAs(label, texts...)
+}
+
+func (s *Session) queuesFor(identity string, texts []string) (*store.Contact, error) {
+	contact := s.cfg.Store.Known(identity)
+	if contact == nil {
+		return nil, wire.Errorf(wire.CodeNotConnected, "never connected to %s", identity)
+	}
+	return contact, checkTexts(texts)
 }
 
 // Close leaves in order: every conversation first, then the session. It returns when nothing of it runs any more. What the card delegated to

@@ -57,6 +57,15 @@ func (l *leg) mayLabel(label wire.Level) bool {
 	return l.conversation.relay.cfg.Flow.MayLabel(l.author, label, l.other().author.Level)
 }
 
+// labelRefusal is what this side is told of a label that mayLabel refuses: whether it is they who have no right to label below their level, or the
+// policy that lets nothing through.
+func (l *leg) labelRefusal(label wire.Level) wire.Code {
+	if l.open() && !l.author.LabelsBelow && l.author.Level.Dominates(label) {
+		return wire.CodeLabelDenied
+	}
+	return wire.CodeFlowDenied
+}
+
 func (l *leg) other() *leg { return l.conversation.legs[l.role.Other()-1] }
 
 // newConversation makes one between two sessions, unless there is one, either has too many, or the policy forbids it. number is CodeBye on success.

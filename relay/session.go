@@ -218,7 +218,7 @@ func (s *session) writeRequest(m wire.WriteRequest) error {
 	case !l.mayLabel(m.Label):
 		rec := s.asks("write", l.other().session)
 		rec.Label = m.Label.String()
-		return s.refuse(m.Req, rec, wire.CodeFlowDenied, nil)
+		return s.refuse(m.Req, rec, l.labelRefusal(m.Label), nil)
 	}
 	return s.link.Send(wire.Done{Req: m.Req})
 }

@@ -38,6 +38,7 @@ const (
 	CodePeerLeft
 	CodeSlow
 	CodeLevelChanged
+	CodeLabelDenied
 )
 
 var codeNames = [...]string{
@@ -45,6 +46,7 @@ var codeNames = [...]string{
 	"unsealed", "certificate-invalid", "certificate-expired", "certificate-revoked", "revocation-unknown",
 	"authentication-failed", "wrong-context", "card-in-use", "superseded", "flow-denied", "unknown-peer", "not-connected",
 	"already-connected", "timeout", "going-away", "busy", "signing-refused", "cut", "peer-left", "slow", "level-changed",
+	"label-denied",
 }
 
 // String is the stable lower-case word of section 11.

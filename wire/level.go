@@ -18,6 +18,16 @@ func (l Level) Equal(m Level) bool {
 	return l.Rank == m.Rank && slices.Equal(l.Compartments, m.Compartments)
 }
 
+// Dominates reports whether the level is at least the other: in rank, and with every one of the other's compartments (section 8).
+func (l Level) Dominates(m Level) bool {
+	for _, c := range m.Compartments {
+		if !slices.Contains(l.Compartments, c) {
+			return false
+		}
+	}
+	return l.Rank >= m.Rank
+}
+
 // String is the rank, followed by the compartments if there are any: 3 or 3{crypto,ops}.
 func (l Level) String() string {
 	s := strconv.Itoa(int(l.Rank))
@@ -25,6 +35,24 @@ func (l Level) String() string {
 		s += "{" + strings.Join(l.Compartments, ",") + "}"
 	}
 	return s
+}
+
+// ParseLevel reads what String writes, whatever the order of the compartments; ok is false where it is no level.
+func ParseLevel(s string) (l Level, ok bool) {
+	rank, in, braced := strings.Cut(s, "{")
+	n, err := strconv.ParseUint(rank, 10, 16)
+	if err != nil {
+		return Level{}, false
+	}
+	l.Rank = uint16(n)
+	if braced {
+		if in, ok = strings.CutSuffix(in, "}"); !ok {
+			return Level{}, false
+		}
+		l.Compartments = strings.Split(in, ",")
+		slices.Sort(l.Compartments)
+	}
+	return l, l.Valid()
 }
 
 // Valid reports whether the level can be encoded.

@@ -15,7 +15,9 @@ type command struct {
 	who  string       // a number, a name or an identity
 	all  bool         // disconnect without who
 	with []wire.Suite // connect: the suite asked for
-	text string       // send
+	text string       // send and sendas
+	// label is that of sendas; nil: the sender's level.
+	label *wire.Level
 }
 
 // parseCommand reads a line. The error is a *problem; the command's word is set even then.
@@ -33,6 +35,16 @@ func parseCommand(typed string) (command, error) {
 		if !ok || !strings.HasPrefix(rest, "##") || c.who == "" || text == "" {
 			return c, badForm(c.word)
 		}
+	case "sendas":
+		parts := strings.SplitN(strings.TrimPrefix(rest, "##"), "##", 3)
+		if !strings.HasPrefix(rest, "##") || len(parts) < 3 || strings.TrimSpace(parts[0]) == "" || parts[2] == "" {
+			return c, badForm(c.word)
+		}
+		label, ok := wire.ParseLevel(strings.TrimSpace(parts[1]))
+		if !ok {
+			return c, badLabel(parts[1])
+		}
+		c.who, c.label, c.text = strings.TrimSpace(parts[0]), &label, parts[2]
 	case "connect":
 		who, name, ok := strings.Cut(rest[1:], "##")
 		c.who = strings.TrimSpace(who)
@@ -72,7 +84,7 @@ func parseBare(word string) (command, error) {
 	case "disconnect":
 		c.all = true
 		return c, nil
-	case "connect", "send", "whois", "history", "transcript":
+	case "connect", "send", "sendas", "whois", "history", "transcript":
 		return c, badForm(word)
 	case "evidence", "file":
 		return c, notBuiltCommand(word)

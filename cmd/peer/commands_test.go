@@ -27,6 +27,8 @@ func TestParseCommand(t *testing.T) {
 		"whois#Ana Gomes":                  {word: "whois", who: "Ana Gomes"},
 		"send##2##hello":                   {word: "send", who: "2", text: "hello"},
 		"send##2##a##b#c ":                 {word: "send", who: "2", text: "a##b#c "},
+		"sendas##2##1{ops,a}##a##b":        {word: "sendas", who: "2", text: "a##b", label: &wire.Level{Rank: 1, Compartments: []string{"a", "ops"}}},
+		"sendas## Rui ## 0 ##a":            {word: "sendas", who: "Rui", text: "a", label: &wire.Level{}},
 		"send##2####":                      {word: "send", who: "2", text: "##"},
 		"connect#2##P256-AES128GCM-SHA256": {word: "connect", who: "2", with: []wire.Suite{wire.SuiteP256AES128GCM}},
 	} {
@@ -51,6 +53,17 @@ func TestParseCommandRefuses(t *testing.T) {
 		"send##2":                      {"send", "bad-command"},
 		"send##2##":                    {"send", "bad-command"},
 		"send####x":                    {"send", "bad-command"},
+		"sendas":                       {"sendas", "bad-command"},
+		"sendas##2##1":                 {"sendas", "bad-command"},
+		"sendas##2##1##":               {"sendas", "bad-command"},
+		"sendas####1##x":               {"sendas", "bad-command"},
+		"sendas#2##1##x":               {"sendas", "bad-command"},
+		"sendas##2####x":               {"sendas", "bad-command"},
+		"sendas##2##low##x":            {"sendas", "bad-command"},
+		"sendas##2##65536##x":          {"sendas", "bad-command"},
+		"sendas##2##1{ops##x":          {"sendas", "bad-command"},
+		"sendas##2##1{}##x":            {"sendas", "bad-command"},
+		"sendas##2##1{ops,ops}##x":     {"sendas", "bad-command"},
 		"send hello":                   {"send hello", "unknown-command"},
 		"list#2":                       {"list", "bad-command"},
 		"history":                      {"history", "bad-command"},
@@ -76,14 +89,14 @@ func TestParseCommandRefuses(t *testing.T) {
 func TestMenu(t *testing.T) {
 	explained := map[string]bool{}
 	for _, form := range screen.Forms {
-		typed := strings.ReplaceAll(form, "SUITE", wire.SuiteP256AES128GCM.String())
+		typed := strings.NewReplacer("SUITE", wire.SuiteP256AES128GCM.String(), "LEVEL", "1{ops}").Replace(form)
 		c, err := parseCommand(typed)
 		if err != nil || !strings.Contains(aboutChat, form) {
 			t.Errorf("%s: %v", form, err)
 		}
 		explained[c.word] = true
 	}
-	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "whois", "history", "transcript"} {
+	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "sendas", "whois", "history", "transcript"} {
 		if !explained[word] {
 			t.Errorf("%s is not explained", word)
 		}

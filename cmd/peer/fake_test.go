@@ -57,9 +57,9 @@ func (s *fakeSession) Connect(ctx context.Context, id uint32, suites []wire.Suit
 	return s.connect(id, suites)
 }
 
-func (s *fakeSession) Queue(identity string, texts ...string) (uint64, error) {
+func (s *fakeSession) Queue(identity string, label *wire.Level, texts ...string) (uint64, error) {
 	for _, text := range texts {
-		s.queued = append(s.queued, identity+" "+text)
+		s.queued = append(s.queued, identity+" "+labelled(label, text))
 	}
 	return 0, nil
 }
@@ -127,10 +127,20 @@ func (c *fakeConversation) Delegated() bool     { return c.delegated }
 
 func (c *fakeConversation) Compare() peer.Comparison { return c.compared }
 
-func (c *fakeConversation) Send(_ context.Context, texts ...string) (uint64, error) {
+func (c *fakeConversation) Send(_ context.Context, label *wire.Level, texts ...string) (uint64, error) {
 	c.calls++
-	c.sent = append(c.sent, texts...)
+	for _, text := range texts {
+		c.sent = append(c.sent, labelled(label, text))
+	}
 	return uint64(len(c.sent)), c.refuse
+}
+
+// labelled is a text with its label before it, where it has one.
+func labelled(label *wire.Level, text string) string {
+	if label == nil {
+		return text
+	}
+	return label.String() + ":" + text
 }
 
 func (c *fakeConversation) Next(ctx context.Context) (peer.Event, error) {

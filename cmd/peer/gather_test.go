@@ -23,6 +23,9 @@ func TestMessagesThatWaitAreTakenTogether(t *testing.T) {
 			switch i {
 			case 500:
 				typed.WriteString("\nsend##Rui##\nsend##9##lost\nciphers\n")
+			case 600: // their labels keep them apart
+				typed.WriteString("sendas##Rui##0##low\nsendas##Rui##0##low too\nsendas##Rui##1##higher\n")
+				want.WriteString("0:low 0:low too 1:higher ")
 			case 700: // refused for itself, and not what waits beside it
 				typed.WriteString("send##Rui##" + strings.Repeat("x", wire.MaxText+1) + "\n")
 			}
@@ -40,7 +43,7 @@ func TestMessagesThatWaitAreTakenTogether(t *testing.T) {
 		if got := strings.Join(slices.DeleteFunc(slices.Clone(c.sent), func(s string) bool { return len(s) > wire.MaxText }), " ") + " "; got != want.String() {
 			t.Errorf("sent %s", got)
 		}
-		if c.calls > 8 {
+		if c.calls > 12 {
 			t.Errorf("%d calls", c.calls)
 		}
 		refused := 0

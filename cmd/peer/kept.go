@@ -10,6 +10,7 @@ import (
 	"sinete/cmd/peer/internal/stores"
 	"sinete/peer"
 	"sinete/peer/store"
+	"sinete/wire"
 )
 
 // What a chat has of its store.
@@ -43,8 +44,8 @@ func (c *chat) identify(ctx context.Context, who string) (identity string, err e
 }
 
 // queue queues texts for somebody with whom no conversation is open.
-func (c *chat) queue(p peer.Person, texts []string) error {
-	first, err := c.session.Queue(p.Identity, texts...)
+func (c *chat) queue(p peer.Person, label *wire.Level, texts []string) error {
+	first, err := c.session.Queue(p.Identity, label, texts...)
 	if err != nil {
 		return err
 	}

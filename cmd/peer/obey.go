@@ -43,7 +43,7 @@ func (c *chat) obey(ctx context.Context, in *terminal.Input) bool {
 // maxTogether is how many messages are taken together at the most.
 const maxTogether = 4096
 
-// gather takes the texts of the lines that wait behind a message and are for the same person: a store then writes them at once.
+// gather takes the texts of the lines that wait behind a message and are for the same person, under the same label: a store then writes them at once.
 func (c *chat) gather(cmd command, err error, in *terminal.Input) (texts []string) {
 	if err != nil || !fits(cmd) {
 		return nil
@@ -54,7 +54,7 @@ func (c *chat) gather(cmd command, err error, in *terminal.Input) (texts []strin
 			break
 		}
 		next, err := parseLine(l)
-		if err != nil || l.End || !fits(next) || next.who != cmd.who {
+		if err != nil || l.End || !fits(next) || next.who != cmd.who || !sameLabel(next.label, cmd.label) {
 			c.ahead = &l
 			break
 		}
@@ -65,7 +65,11 @@ func (c *chat) gather(cmd command, err error, in *terminal.Input) (texts []strin
 
 // fits reports whether a command is a message that can be taken together with others: none that would be refused for itself.
 func fits(c command) bool {
-	return c.word == "send" && len(c.text) <= wire.MaxText && utf8.ValidString(c.text)
+	return (c.word == "send" || c.word == "sendas") && len(c.text) <= wire.MaxText && utf8.ValidString(c.text)
+}
+
+func sameLabel(a, b *wire.Level) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
 }
 
 // parseLine reads a line as a command; one that is blank has no word.
@@ -126,7 +130,7 @@ func (c *chat) execute(ctx context.Context, cmd command, more ...string) error {
 		return c.compare(cmd.who)
 	case "connect":
 		return c.connect(ctx, cmd)
-	case "send":
+	case "send", "sendas":
 		return c.sendAll(ctx, cmd, more)
 	case "disconnect":
 		return c.disconnect(ctx, cmd.who)
@@ -182,40 +186,40 @@ func (c *chat) connect(ctx context.Context, cmd command) error {
 
 // sendAll sends a message and those behind it, one by one where all at once are refused.
 func (c *chat) sendAll(ctx context.Context, cmd command, more []string) error {
-	err := c.send(ctx, cmd.who, append([]string{cmd.text}, more...)...)
+	err := c.send(ctx, cmd, append([]string{cmd.text}, more...)...)
 	if err == nil || len(more) == 0 {
 		return err
 	}
-	err = c.send(ctx, cmd.who, cmd.text)
+	err = c.send(ctx, cmd, cmd.text)
 	for _, text := range more {
 		if err != nil && ctx.Err() == nil {
 			c.refuse(cmd, err)
 		}
-		err = c.send(ctx, cmd.who, text)
+		err = c.send(ctx, cmd, text)
 	}
 	return err
 }
 
 // send hands texts to an open conversation, or queues them where the last one broke or is to be made again. One that somebody ended takes
 // nothing more.
-func (c *chat) send(ctx context.Context, who string, texts ...string) error {
-	t, ended, reason, err := c.with(who)
+func (c *chat) send(ctx context.Context, cmd command, texts ...string) error {
+	t, ended, reason, err := c.with(cmd.who)
 	switch {
 	case err != nil:
-		if p, ok := c.before(ctx, who); ok {
-			return c.queue(p, texts)
+		if p, ok := c.before(ctx, cmd.who); ok {
+			return c.queue(p, cmd.label, texts)
 		}
 		return err
 	case !ended:
-		first, err := t.Send(ctx, texts...)
+		first, err := t.Send(ctx, cmd.label, texts...)
 		if err == nil {
 			c.queued(t.Person(), first, texts)
 		}
 		return err
 	case !screen.QueuesAfter(reason.String()) && !c.session.Wanted(t.Person().Identity):
-		return notConnected(who)
+		return notConnected(cmd.who)
 	}
-	return c.queue(t.Person(), texts)
+	return c.queue(t.Person(), cmd.label, texts)
 }
 
 // compare shows the code to compare with somebody.

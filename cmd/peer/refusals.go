@@ -18,7 +18,7 @@ func unknownCommand(word string) error {
 
 // forms is how commands with arguments are written.
 var forms = map[string]string{
-	"send": "send##ID##TEXT", "connect": "connect#ID or connect#ID##SUITE", "disconnect": "disconnect#ID, or disconnect alone to leave", "whois": "whois#ID", "history": "history#ID", "transcript": "transcript#ID",
+	"send": "send##ID##TEXT", "sendas": "sendas##ID##LEVEL##TEXT", "connect": "connect#ID or connect#ID##SUITE", "disconnect": "disconnect#ID, or disconnect alone to leave", "whois": "whois#ID", "history": "history#ID", "transcript": "transcript#ID",
 }
 
 func badForm(word string) error {
@@ -27,6 +27,10 @@ func badForm(word string) error {
 		form = word + ", with nothing after it"
 	}
 	return trouble.Refuse("bad-command", "that is not how "+word+" is written", "It is "+form+".")
+}
+
+func badLabel(typed string) error {
+	return trouble.Refuse("bad-command", fmt.Sprintf("%q is no level", typed), "It is a rank, with compartments behind it if there are any: 1, or 1{crypto,ops}.")
 }
 
 func notBuiltCommand(word string) error {

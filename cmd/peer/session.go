@@ -22,7 +22,7 @@ type session interface {
 	Touch()
 	Wanted(identity string) bool
 	Forget(identity string) bool
-	Queue(identity string, texts ...string) (first uint64, err error)
+	Queue(identity string, label *wire.Level, texts ...string) (first uint64, err error)
 	Next(ctx context.Context) (peer.Event, conversation, error)
 	Close(ctx context.Context) error
 }
@@ -34,7 +34,7 @@ type conversation interface {
 	MayWrite() bool
 	Delegated() bool
 	Compare() peer.Comparison
-	Send(ctx context.Context, texts ...string) (first uint64, err error)
+	Send(ctx context.Context, label *wire.Level, texts ...string) (first uint64, err error)
 	Next(ctx context.Context) (peer.Event, error)
 	Disconnect(ctx context.Context) error
 }
@@ -61,6 +61,14 @@ func (l live) Connect(ctx context.Context, id uint32, suites []wire.Suite) error
 	return err
 }
 
+// Queue queues under a label, or where that is nil under the level that the sender will have.
+func (l live) Queue(identity string, label *wire.Level, texts ...string) (first uint64, err error) {
+	if label != nil {
+		return l.Presence.QueueAs(identity, *label, texts...)
+	}
+	return l.Presence.Queue(identity, texts...)
+}
+
 // Next returns the conversation that is open now beside a *peer.Opened.
 func (l live) Next(ctx context.Context) (peer.Event, conversation, error) {
 	e, err := l.Presence.Next(ctx)
@@ -80,6 +88,10 @@ func sessionOf(s session) screen.Session {
 		Suite: s.Suite().String(), Signing: string(s.Signing())}
 }
 
-func (l liveConversation) Send(ctx context.Context, texts ...string) (first uint64, err error) {
+// Send sends under a label, or where that is nil under the sender's level.
+func (l liveConversation) Send(ctx context.Context, label *wire.Level, texts ...string) (first uint64, err error) {
+	if label != nil {
+		return l.Conversation.SendAs(ctx, *label, texts...)
+	}
 	return l.Conversation.SendAll(ctx, texts...)
 }

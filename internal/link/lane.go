@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -45,6 +46,7 @@ type Item struct {
 // Flight is what is sent together, and the heads of a conversation that are sealed in the same batch.
 type Flight struct {
 	Items []Item
+	Class string                               // of its batch, where that is not the link's (section 4.4); empty: the link's
 	Heads func(closing wire.Place) []wire.Head // called when the batch begins, with the place that closes the flight; may be nil
 	// Sealed is called with those heads and their seals once they are written; may be nil.
 	Sealed func([]wire.SealEntry)
@@ -159,7 +161,7 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 		return channel.ErrErased
 	}
 	var heads []wire.Head
-	seals, err := l.link.Sealer.Seal(ctx, l.link.class(), func() []seal.Statement {
+	seals, err := l.link.Sealer.Seal(ctx, cmp.Or(f.Class, l.link.class()), func() []seal.Statement {
 		heads = append(heads, l.hop.Closing())
 		if f.Heads != nil {
 			heads = append(heads, f.Heads(*heads[0].Mine)...)

@@ -213,7 +213,7 @@ func labelsByMatrix(t *testing.T, w *world, author *evil, reader *peer.Session, 
 		author.ask(func(req uint64) wire.Control {
 			return wire.WriteRequest{Req: req, Conversation: talk.open.Conversation, Label: matrixLevel(l)}
 		})
-		done := false
+		number := wire.CodeBye // of the answer
 		author.await("an answer", func(a *arrival) bool {
 			if a.opened == nil || a.stream != 0 {
 				return false
@@ -221,11 +221,18 @@ func labelsByMatrix(t *testing.T, w *world, author *evil, reader *peer.Session, 
 			m, _ := wire.ParseControl(a.opened.Payload)
 			d, granted := m.(wire.Done)
 			r, denied := m.(wire.Refused)
-			done = granted && d.Req == author.req
-			return done || denied && r.Req == author.req && r.Number == wire.CodeFlowDenied
+			number = r.Number
+			return granted && d.Req == author.req || denied && r.Req == author.req
 		})
-		if done != may(l) {
-			t.Errorf("%s to %v, label %s, with the right: %v; granted: %v", matrixLevels[own].name, reader.Level(), matrixLevels[l].name, right, done)
+		want := wire.CodeFlowDenied
+		switch {
+		case may(l):
+			want = wire.CodeBye
+		case !right && matrixLevels[l].facts&^matrixLevels[own].facts == 0: // below, and that is all there is to say
+			want = wire.CodeLabelDenied
+		}
+		if number != want {
+			t.Errorf("%s to %v, label %s, with the right: %v; answer: %v", matrixLevels[own].name, reader.Level(), matrixLevels[l].name, right, number)
 		}
 		if !may(l) {
 			continue

@@ -217,8 +217,19 @@ func (p *Presence) Connect(ctx context.Context, id uint32, suites []wire.Suite) 
 // Queue is peer.Session.Queue, whether there is a session or not. The conversation that it goes out in is made as soon as it can be.
 func (p *Presence) Queue(identity string, texts ...string) (first uint64, err error) {
 	first, err = p.Session().Queue(identity, texts...)
+	return first, p.queued(identity, err)
+}
+
+// QueueAs is Queue under a label (peer.Session.QueueAs).
+func (p *Presence) QueueAs(identity string, label wire.Level, texts ...string) (first uint64, err error) {
+	first, err = p.Session().QueueAs(identity, label, texts...)
+	return first, p.queued(identity, err)
+}
+
+// queued has the conversation made in which goes out what has been queued, unless it has not.
+func (p *Presence) queued(identity string, err error) error {
 	if err != nil {
-		return 0, err
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,7 +239,7 @@ func (p *Presence) Queue(identity string, texts ...string) (first uint64, err er
 			p.rebuild(p.session, p.wanted[identity])
 		}
 	}
-	return first, nil
+	return nil
 }
 
 // Wanted reports whether a conversation with that identity is there, or is to be made again.

@@ -154,6 +154,8 @@ func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
 		}
 	case *record.Epoch:
 		stays = d.stays(r.Channel)
+	case *record.Levels:
+		stays = d.stays(r.Channel)
 	case *record.Marks:
 		stays = !old || r.Receipt != nil && d.stays(r.Receipt.Head.Channel)
 	case *record.Named, *record.Spoke, *record.Open, *record.Failed, *record.State:

@@ -58,15 +58,18 @@ func (s *Store) History(q Query) iter.Seq2[Entry, error] {
 			return
 		}
 		q := q.lower()
+		authors := levels{}
 		damage, err := s.disk.journal.Scan(journal.Mark{}, func(_ journal.Position, b []byte) error {
-			if k := record.Kind(b[0]); k != record.KindQueued && k != record.KindReceived && k != record.KindPast {
+			switch record.Kind(b[0]) {
+			case record.KindQueued, record.KindQueuedAs, record.KindReceived, record.KindPast, record.KindPastAs, record.KindLevels:
+			default:
 				return nil
 			}
 			r, err := record.Parse(b)
 			if err != nil {
 				return nil
 			}
-			for _, e := range s.entries(r, &q) {
+			for _, e := range s.entries(r, &q, authors) {
 				if !yield(e, nil) {
 					return errEnough
 				}
@@ -93,9 +96,11 @@ func (q *Query) matches(c *Contact, at time.Time, t *Text) bool {
 		(q.Search == "" || strings.Contains(strings.ToLower(t.Text), q.Search))
 }
 
-// entries are the messages in a record that a query means.
-func (s *Store) entries(r record.Record, q *Query) (entries []Entry) {
+// entries are the messages in a record that a query means. authors are what records before it say of levels.
+func (s *Store) entries(r record.Record, q *Query, authors levels) (entries []Entry) {
 	switch r := r.(type) {
+	case *record.Levels:
+		authors[r.Channel] = r.Other
 	case *record.Queued:
 		c := s.byNumber(r.Contact)
 		if q.matches(c, r.Text.Time, &r.Text) {
@@ -109,7 +114,7 @@ func (s *Store) entries(r record.Record, q *Query) (entries []Entry) {
 	case *record.Received:
 		c := s.byNumber(r.Contact)
 		for i := range r.Flight.Envelopes {
-			if e := &r.Flight.Envelopes[i]; (e.Is == IsNewText || e.Is == IsPastText) && e.Read() == nil && e.Text != nil && q.matches(c, r.At, e.Text) {
+			if e := &r.Flight.Envelopes[i]; (e.Is == IsNewText || e.Is == IsPastText) && authors.read(&r.Flight, e) && q.matches(c, r.At, e.Text) {
 				entries = append(entries, Entry{c.Identity, c.Name(), *e.Text, r.At, Received, 0})
 			}
 		}

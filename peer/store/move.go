@@ -252,7 +252,7 @@ func (s *Store) merge(from *Store) (int, error) {
 	defer s.mu.Unlock()
 	s.disk.mu.Lock()
 	defer s.disk.mu.Unlock()
-	p := &replay{store: s, blobs: s.disk.blobs}
+	p := &replay{store: s, blobs: s.disk.blobs, levels: levels{}}
 	for _, r := range m.records {
 		p.apply(r)
 	}
@@ -277,7 +277,7 @@ func (m *merging) adopts(r record.Record) bool {
 	switch r := r.(type) {
 	case *record.Named:
 		return false
-	case *record.Channel, *record.Epoch:
+	case *record.Channel, *record.Epoch, *record.Levels:
 		return true
 	case *record.Queued:
 		return m.adoptsOwn(r, theirs)

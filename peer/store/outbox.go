@@ -36,11 +36,19 @@ type addition struct {
 
 // Add queues texts, in their order, and returns the number of the first, once they are stored. Otherwise none of them is queued. Errors: CodeBusy
 // where too many wait, *FullError, *IOError.
-func (c *Contact) Add(texts ...string) (first uint64, err error) {
+func (c *Contact) Add(texts ...string) (first uint64, err error) { return c.add(Text{}, texts) }
+
+// AddAs is Add for texts that go out under a label that their author chose, or not at all.
+func (c *Contact) AddAs(label wire.Level, texts ...string) (first uint64, err error) {
+	return c.add(Text{Label: label, Labelled: true}, texts)
+}
+
+// add queues texts that are like t else.
+func (c *Contact) add(t Text, texts []string) (first uint64, err error) {
 	a := &addition{done: make(chan struct{})}
-	now := time.UnixMilli(time.Now().UnixMilli()) // as it travels, and is stored
+	t.Time = time.UnixMilli(time.Now().UnixMilli()) // as it travels, and is stored
 	for _, text := range texts {
-		t := Text{Time: now, Text: text}
+		t.Text = text
 		rand.Read(t.ID[:])
 		a.texts = append(a.texts, t)
 		a.bytes += len(text)
@@ -138,32 +146,40 @@ func (c *Contact) Waiting() (unconfirmed, unsent int) {
 // Fail gives up what waits: it will not be sent, for that reason. It returns the numbers of the first and the last, once that is safe unless the disk
 // refuses; n is 0 where nothing waits.
 func (c *Contact) Fail(reason wire.Code) (first, last uint64, n int) {
-	f, n := c.fail(reason)
-	if d := c.store.disk; n > 0 && d != nil && c.append(f.Append(nil)) != nil {
-		d.note(f)
+	c.mu.Lock()
+	waiting := c.out.waiting
+	if n = len(waiting); n == 0 {
+		c.mu.Unlock()
+		return 0, 0, 0
 	}
+	f := &record.Failed{Contact: c.number, First: waiting[0].Number, Last: waiting[n-1].Number, Reason: reason}
+	c.out.fail(*f)
+	c.mu.Unlock()
+	c.keepFailed(f)
 	return f.First, f.Last, n
 }
 
-func (c *Contact) fail(reason wire.Code) (f *record.Failed, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o := &c.out
-	if n = len(o.waiting); n == 0 {
-		return &record.Failed{}, 0
+// keepFailed returns once it is safe that texts have failed, unless the disk refuses.
+func (c *Contact) keepFailed(f *record.Failed) {
+	if d := c.store.disk; d != nil && c.append(f.Append(nil)) != nil {
+		d.note(f)
 	}
-	f = &record.Failed{Contact: c.number, First: o.waiting[0].Number, Last: o.waiting[n-1].Number, Reason: reason}
-	o.fail(*f)
-	return f, n
 }
 
-// fail takes texts out of what waits.
+// fail takes texts out of what waits. Those before them have been sent.
 func (o *outbox) fail(f record.Failed) {
 	if !slices.Contains(o.failed, f) {
 		o.failed = append(o.failed, f)
 	}
-	o.waiting = slices.DeleteFunc(o.waiting, func(t Text) bool { return f.First <= t.Number && t.Number <= f.Last })
-	o.bytes, o.taken = 0, min(o.taken, len(o.waiting))
+	o.sent = max(o.sent, f.Last+1)
+	gone := func(t Text) bool { return f.First <= t.Number && t.Number <= f.Last }
+	for _, t := range o.waiting[:o.taken] {
+		if gone(t) {
+			o.taken--
+		}
+	}
+	o.waiting = slices.DeleteFunc(o.waiting, gone)
+	o.bytes = 0
 	for _, t := range o.waiting {
 		o.bytes += len(t.Text)
 	}

@@ -13,7 +13,9 @@ import (
 type replay struct {
 	store *Store
 	blobs map[[32]byte]bool
-	bad   int // records of the journal that are none of ours
+	// levels of contacts, by channel
+	levels levels
+	bad    int // records of the journal that are none of ours
 }
 
 func (p *replay) visit(_ journal.Position, b []byte) error {
@@ -44,6 +46,8 @@ func (p *replay) apply(r record.Record) {
 		p.blobs[sha256.Sum256(r.Bytes)] = true
 	case *record.Channel:
 		p.contact(r.Contact).asked = r.Role == wire.RoleInitiator
+	case *record.Levels:
+		p.levels[r.Channel] = r.Other
 	case *record.Spoke:
 		p.contact(r.Contact).machine = &r.Machine
 	case *record.Open:
@@ -66,9 +70,9 @@ func (p *replay) apply(r record.Record) {
 			case e.Is == IsGone:
 				place++
 				in.came = max(in.came, place)
-			case e.Is == IsPastText && e.Read() == nil && e.Text != nil:
+			case e.Is == IsPastText && p.levels.read(&r.Flight, e):
 				in.remember(e.Text.ID)
-			case e.Is == IsNewText && e.Read() == nil && e.Text != nil:
+			case e.Is == IsNewText && p.levels.read(&r.Flight, e):
 				if place >= in.came { // else a snapshot has it
 					in.came = place
 					in.arrive(e.Text)
@@ -108,6 +112,19 @@ func (p *replay) apply(r record.Record) {
 		o.next = max(o.next, r.Last+1)
 		o.fail(*r)
 	}
+}
+
+// levels are those of the contact in each channel.
+type levels map[[32]byte]wire.Level
+
+// read finds the text in an envelope of the contact's, and whether they labelled it below their level. ok is false where there is none.
+func (l levels) read(f *Flight, e *Envelope) (ok bool) {
+	if e.Read() != nil || e.Text == nil {
+		return false
+	}
+	level, known := l[f.Channel]
+	e.Text.Labelled = known && !e.Text.Label.Equal(level)
+	return true
 }
 
 // restore puts a text back in its place. It stands there already where its record was written twice.

@@ -25,6 +25,8 @@ type Channel struct {
 	Suite      wire.Suite
 	TH         []byte // of the first epoch
 	Own, Other wire.Credentials
+
+	OwnLevel, OtherLevel wire.Level // by the relay's word
 }
 
 // Talk begins a conversation: everything unconfirmed waits again, for it.
@@ -37,7 +39,8 @@ func (c *Contact) Talk(ch Channel) *Talk {
 		r := &record.Channel{Contact: c.number, At: time.Now(), Channel: ch.ID, Role: ch.Role, Suite: ch.Suite}
 		c.preamble = c.preamble.with(&record.Named{Contact: c.number, Identity: c.Identity, Name: c.name}) // again, should the first be damaged one day
 		r.Own, r.Other = c.blobs(ch.Own), c.blobs(ch.Other)
-		c.preamble = c.preamble.with(r, &record.Epoch{Contact: c.number, Channel: ch.ID, TH: ch.TH})
+		c.preamble = c.preamble.with(r, &record.Epoch{Contact: c.number, Channel: ch.ID, TH: ch.TH},
+			&record.Levels{Contact: c.number, Channel: ch.ID, Own: ch.OwnLevel, Other: ch.OtherLevel})
 	}
 	c.opens(true)
 	c.asked = ch.Role == wire.RoleInitiator
@@ -77,7 +80,7 @@ func (t *Talk) Save() error {
 // More is raised when there is more to take.
 func (t *Talk) More() <-chan struct{} { return t.more }
 
-// Take gives what is to be sent next: at most n texts of at most bytes bytes, overhead for each counted.
+// Take gives what is to be sent next: at most n texts of at most bytes bytes, overhead for each counted, and all of one label.
 func (t *Talk) Take(n, bytes, overhead int) []Text {
 	t.contact.mu.Lock()
 	defer t.contact.mu.Unlock()
@@ -87,12 +90,24 @@ func (t *Talk) Take(n, bytes, overhead int) []Text {
 	}
 	waiting := o.waiting[o.taken:]
 	k := 0
-	for k < len(waiting) && k < n && bytes >= len(waiting[k].Text)+overhead {
+	for k < len(waiting) && k < n && bytes >= len(waiting[k].Text)+overhead && sameLabel(&waiting[0], &waiting[k]) {
 		bytes -= len(waiting[k].Text) + overhead
 		k++
 	}
 	o.taken += k
 	return slices.Clone(waiting[:k])
+}
+
+// sameLabel reports whether two texts of the owner's may stand in one flight.
+func sameLabel(a, b *Text) bool { return a.Labelled == b.Labelled && a.Label.Equal(b.Label) }
+
+// Fail gives up texts that were taken one after the other: they will not be sent, for that reason. It returns once that is safe unless the disk refuses.
+func (t *Talk) Fail(texts []Text, reason wire.Code) {
+	f := &record.Failed{Contact: t.contact.number, First: texts[0].Number, Last: texts[len(texts)-1].Number, Reason: reason}
+	t.contact.mu.Lock()
+	t.contact.out.fail(*f)
+	t.contact.mu.Unlock()
+	t.contact.keepFailed(f)
 }
 
 // Keep notes a flight that has been written. Where the disk is behind with much it waits, until ctx ends.

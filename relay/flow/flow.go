@@ -71,12 +71,12 @@ func (p Policy) MayLabel(author Subject, label, recipient wire.Level) bool {
 	if !p.MayWrite(author.Level, recipient) {
 		return false
 	}
-	return label.Equal(author.Level) || author.LabelsBelow && dominates(author.Level, label) && p.MayWrite(label, recipient)
+	return label.Equal(author.Level) || author.LabelsBelow && author.Level.Dominates(label) && p.MayWrite(label, recipient)
 }
 
 // Cleared reports whether somebody of one level may know of somebody of the other, where not everybody may: the other's rank is no higher
 // and all of the other's compartments are their own.
-func Cleared(viewer, other wire.Level) bool { return dominates(viewer, other) }
+func Cleared(viewer, other wire.Level) bool { return viewer.Dominates(other) }
 
 // MayWrite reports whether the direction from a sender of one level to a recipient of the other is open.
 func (p Policy) MayWrite(sender, recipient wire.Level) bool {
@@ -84,7 +84,7 @@ func (p Policy) MayWrite(sender, recipient wire.Level) bool {
 	case NoWriteUp:
 		return recipient.Rank <= sender.Rank
 	case NoWriteDown:
-		return dominates(recipient, sender)
+		return recipient.Dominates(sender)
 	case Equal:
 		return recipient.Equal(sender)
 	default:
@@ -94,12 +94,3 @@ func (p Policy) MayWrite(sender, recipient wire.Level) bool {
 
 // MayConnect reports whether two people may have a conversation: where at least one may write to the other.
 func (p Policy) MayConnect(a, b wire.Level) bool { return p.MayWrite(a, b) || p.MayWrite(b, a) }
-
-func dominates(high, low wire.Level) bool {
-	for _, c := range low.Compartments {
-		if !slices.Contains(high.Compartments, c) {
-			return false
-		}
-	}
-	return high.Rank >= low.Rank
-}

@@ -65,6 +65,7 @@ type Message struct {
 	SentAt       string   `json:"sent_at"`
 	Label        uint16   `json:"label"`
 	Compartments []string `json:"compartments,omitempty"` // of Label
+	Labelled     bool     `json:"labelled,omitempty"`     // the author chose the label, below their level
 	Earlier      bool     `json:"earlier,omitempty"`      // it came before this program was started, and was shown to nobody
 	Name         string   `json:"name,omitempty"`         // with Earlier
 	Identity     string   `json:"identity,omitempty"`     // likewise
@@ -118,6 +119,7 @@ type HistoryEntry struct {
 	StoredAt     string             `json:"stored_at"`
 	Label        uint16             `json:"label"`
 	Compartments []string           `json:"compartments,omitempty"` // of Label
+	Labelled     bool               `json:"labelled,omitempty"`     // its author chose the label
 	State        store.State        `json:"state"`
 	Reason       string             `json:"reason,omitempty"` // code, where it failed
 	Verification store.Verification `json:"verification"`
@@ -268,7 +270,7 @@ func PeersOf(people []peer.Person) Peers {
 
 func MessageOf(p peer.Person, m *peer.Message) Message {
 	return Message{ID: p.ID, Seq: m.Number, Text: m.Text, SentAt: m.SentAt.UTC().Format(timeForm), Label: m.Label.Rank,
-		Compartments: m.Label.Compartments, person: p.Name, sent: m.SentAt}
+		Compartments: m.Label.Compartments, Labelled: m.Labelled, person: p.Name, sent: m.SentAt}
 }
 
 // HistoryOf is an entry as it is shown.
@@ -276,7 +278,7 @@ func HistoryOf(e store.Entry) HistoryEntry {
 	t := &e.Text
 	h := HistoryEntry{Name: e.Name, Identity: e.With, Direction: "out", Seq: t.Number, Message: hex.EncodeToString(t.ID[:]), Text: t.Text,
 		SentAt: t.Time.UTC().Format(timeForm), StoredAt: e.At.UTC().Format(timeForm), Label: t.Label.Rank, Compartments: t.Label.Compartments,
-		State: e.State, Verification: e.Verification(), sent: t.Time}
+		Labelled: t.Labelled, State: e.State, Verification: e.Verification(), sent: t.Time}
 	switch e.State {
 	case store.Received:
 		h.Direction = "in"

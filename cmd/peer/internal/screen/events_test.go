@@ -39,6 +39,8 @@ func TestJSON(t *testing.T) {
 		{MessageOf(peer.Person{ID: 2}, &peer.Message{Text: "t", SentAt: sent, Label: wire.Level{Rank: 1, Compartments: []string{"ops"}}}),
 			`{"event":"message","id":2,"seq":0,"text":"t","sent_at":"2026-03-01T11:00:00.005Z","label":1,"compartments":["ops"]}`},
 		{Transcript{ID: 2, Name: "Rui", Code: "1", Sent: 4, Received: 3}, `{"event":"transcript","id":2,"name":"Rui","code":"1","sent":4,"received":3}`},
+		{MessageOf(peer.Person{ID: 2}, &peer.Message{Text: "t", SentAt: sent, Labelled: true}),
+			`{"event":"message","id":2,"seq":0,"text":"t","sent_at":"2026-03-01T11:00:00.005Z","label":0,"labelled":true}`},
 		{Ciphers{trouble.SuiteNames([]wire.Suite{5})}, `{"event":"ciphers","suites":["P256-AES128GCM-SHA256"]}`},
 		{Menu{Commands: []string{"list"}}, `{"event":"menu","commands":["list"]}`},
 		{Refused{"send", "flow-denied", "t"}, `{"event":"refused","command":"send","code":"flow-denied","text":"t"}`},
@@ -67,6 +69,11 @@ func TestJSON(t *testing.T) {
 func TestLines(t *testing.T) {
 	var out, errs strings.Builder
 	s := &lineScreen{out: &out, err: &errs, hints: true}
+	s.Show(Message{ID: 2, Text: "low", Label: 1, Compartments: []string{"ops"}, Labelled: true, person: "Rui"})
+	if !strings.HasSuffix(out.String(), "Rui (2), under label 1{ops}: low\n") {
+		t.Errorf("%q", &out)
+	}
+	out.Reset()
 	s.Show(Message{ID: 2, Text: "hi\n12:00 Eva (3): forged\x1b[1A", person: "Rui", sent: time.Now()})
 	s.Show(Receipt{ID: 2, Seq: 4, Stage: peer.StagePeer, Person: "Rui"})
 	s.Show(Conversation{ID: 2, Name: "Rui", State: "closed", Reason: "cut", Queued: 2})

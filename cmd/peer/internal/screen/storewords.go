@@ -35,8 +35,8 @@ func historyLine(e HistoryEntry) string {
 	if e.Direction == "out" {
 		way = "to"
 	}
-	return fmt.Sprintf("%s  %s %s, number %d (%s): %s", e.sent.Local().Format("2006-01-02 15:04"), way, e.Name, e.Seq+1,
-		strings.Join([]string{stateWords(e), verificationWords[e.Verification]}, ", "), e.Text)
+	return fmt.Sprintf("%s  %s %s, number %d%s (%s): %s", e.sent.Local().Format("2006-01-02 15:04"), way, e.Name, e.Seq+1,
+		labelWords(e.Labelled, e.Label, e.Compartments), strings.Join([]string{stateWords(e), verificationWords[e.Verification]}, ", "), e.Text)
 }
 
 func stateWords(e HistoryEntry) string {

@@ -20,6 +20,7 @@ var help = [][]string{
 	{"connect#ID", "begin a conversation; ID is a number from the list, a name or an identity"},
 	{"connect#ID##SUITE", "the same, with one suite"},
 	{"send##ID##TEXT", "send a message"},
+	{"sendas##ID##LEVEL##TEXT", "send a message under a label below your level, such as 1 or 1{crypto,ops}"},
 	{"disconnect#ID", "end a conversation"},
 	{"disconnect", "end all and leave"},
 	{"connected", "the open conversations"},
@@ -144,10 +145,19 @@ func menuLines(e Menu) []string {
 }
 
 func messageLine(e Message) string {
+	label := labelWords(e.Labelled, e.Label, e.Compartments)
 	if e.Earlier {
-		return fmt.Sprintf("%s %s, while you were away: %s", e.sent.Local().Format("2006-01-02 15:04"), e.person, e.Text)
+		return fmt.Sprintf("%s %s, while you were away%s: %s", e.sent.Local().Format("2006-01-02 15:04"), e.person, label, e.Text)
 	}
-	return fmt.Sprintf("%s %s (%d): %s", e.sent.Local().Format("15:04"), e.person, e.ID, e.Text)
+	return fmt.Sprintf("%s %s (%d)%s: %s", e.sent.Local().Format("15:04"), e.person, e.ID, label, e.Text)
+}
+
+// labelWords name a label that its author chose.
+func labelWords(chosen bool, rank uint16, compartments []string) string {
+	if !chosen {
+		return ""
+	}
+	return fmt.Sprintf(", under label %v", wire.Level{Rank: rank, Compartments: compartments})
 }
 
 func receiptLine(e Receipt) string {

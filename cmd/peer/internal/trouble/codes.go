@@ -43,6 +43,7 @@ var Codes = map[string]Trouble{
 	"cut":                   {What: "the connection was lost", Advice: "Log in again when the network is back.", Status: StatusFailed},
 	"peer-left":             {What: "they ended it", Status: StatusFailed},
 	"level-changed":         {What: "your level or theirs is another now", Advice: "The conversation begins anew under it, as far as the flow policy allows; level shows yours.", Status: StatusFailed},
+	"label-denied":          {What: "the relay gives you no right to label messages below your level", Advice: "send uses your level. For the right, ask whoever runs the relay: labels_below in its configuration.", Status: StatusRefused},
 	"slow":                  {What: "messages were not taken fast enough", Advice: "Log in again, and let nothing stop the output of this program.", Status: StatusFailed},
 }
 
@@ -289,6 +290,19 @@ func Interrupted() Trouble {
 // Commands.
 
 var TooLargeAdvice = fmt.Sprintf("A message has at most %d bytes: send it in parts. Nothing was sent.", wire.MaxText)
+
+func labelRefused(e *peer.LabelError) Trouble {
+	t := ofCode(e.Number)
+	switch {
+	case !e.Own.Dominates(e.Label):
+		t.What = fmt.Sprintf("label %v is not below your level, which is %v", e.Label, e.Own)
+		t.Advice = "A label has your rank or less, and compartments of yours only."
+	case e.Number == wire.CodeFlowDenied:
+		t.What = fmt.Sprintf("the flow policy lets nothing through to them under label %v", e.Label)
+		t.Advice = "send uses your own level, " + e.Own.String() + "."
+	}
+	return t
+}
 
 func tooLarge(e *peer.TooLargeError) Trouble {
 	return Trouble{"message-too-large", e.Error(), TooLargeAdvice, StatusFailed}

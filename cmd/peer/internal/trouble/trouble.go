@@ -122,6 +122,7 @@ var rows = []row{
 
 	// What somebody asked for.
 	on(tooLarge),
+	on(labelRefused),
 	on(func(e *peer.RefusedError) Trouble {
 		if e.Number == wire.CodeSuiteUnsupported {
 			return suiteRefused(e.Suites)

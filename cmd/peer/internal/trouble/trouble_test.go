@@ -79,6 +79,8 @@ func TestExplain(t *testing.T) {
 		{presence.ErrAway, "away", 1},
 		{&peer.RefusedError{Number: wire.CodeFlowDenied}, "flow-denied", 3},
 		{&peer.RefusedError{Number: wire.CodeSuiteUnsupported, Suites: []wire.Suite{5}}, "suite-unsupported", 3},
+		{&peer.LabelError{Number: wire.CodeLabelDenied}, "label-denied", 3},
+		{&peer.LabelError{Number: wire.CodeFlowDenied}, "flow-denied", 3},
 		{&peer.TooLargeError{Bytes: 70000}, "message-too-large", 1},
 		{context.Canceled, "interrupted", 1},
 		{context.DeadlineExceeded, "timeout", 1},
@@ -96,6 +98,20 @@ func TestExplain(t *testing.T) {
 	}
 	if text := Explain(&pkcs11card.AmbiguousError{URIs: []string{"pkcs11:a", "pkcs11:b"}}).Text(); !strings.Contains(text, "pkcs11:a\npkcs11:b") {
 		t.Errorf("URIs are missing: %s", text)
+	}
+}
+
+// TestLabels: why nothing goes out under a label is said in three ways.
+func TestLabels(t *testing.T) {
+	own := wire.Level{Rank: 2}
+	for want, err := range map[string]error{
+		"not below your level, which is 2": &peer.LabelError{Label: wire.Level{Rank: 3}, Own: own, Number: wire.CodeFlowDenied},
+		"policy lets nothing through":      &peer.LabelError{Label: wire.Level{Rank: 1}, Own: own, Number: wire.CodeFlowDenied},
+		"no right to label":                &peer.LabelError{Label: wire.Level{Rank: 1}, Own: own, Number: wire.CodeLabelDenied},
+	} {
+		if text := Explain(err).Text(); !strings.Contains(text, want) {
+			t.Errorf("%q lacks %q", text, want)
+		}
 	}
 }
 

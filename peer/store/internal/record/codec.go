@@ -90,6 +90,20 @@ func (r *reader) id() (v [16]byte) {
 	return v
 }
 
+func (r *reader) level() (l wire.Level) {
+	l.Rank = r.u16()
+	for range r.u8() {
+		if r.err != nil {
+			return l
+		}
+		l.Compartments = append(l.Compartments, string(r.opaque8()))
+	}
+	if r.err == nil && !l.Valid() {
+		r.fail("no level")
+	}
+	return l
+}
+
 func (r *reader) opaque8() []byte { return r.take(int(r.u8())) }
 
 func (r *reader) opaque16() []byte { return r.take(int(r.u16())) }

@@ -19,7 +19,9 @@ type Text struct {
 	Number uint64    // of its author's texts to its recipient, from 0
 	Time   time.Time // the author's clock
 	Text   string
-	Label  wire.Level // of what arrived
+	Label  wire.Level // of what arrived; of the owner's where they chose it
+	// Labelled: its author chose the label. What arrived has one that is not its author's level.
+	Labelled bool
 }
 
 // Flight is envelopes of a conversation that their author sealed together, with what proves them later (protocol.md section 12).

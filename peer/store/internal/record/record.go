@@ -27,6 +27,10 @@ const (
 	KindOpen     Kind = 11
 	KindState    Kind = 12
 	KindPast     Kind = 13
+
+	KindQueuedAs Kind = 14 // queued, under a label that the owner chose
+	KindPastAs   Kind = 15 // past, likewise
+	KindLevels   Kind = 16
 )
 
 // Record is one of the structs below, as a pointer. Records are u8 kind, u32 contact (but for blobs), and their own fields, in the primitive
@@ -77,10 +81,17 @@ type Epoch struct {
 	TH      []byte
 }
 
+// Levels are those of both people for as long as a channel lasts, by the relay's word.
+type Levels struct {
+	Contact    uint32
+	Channel    [32]byte
+	Own, Other wire.Level
+}
+
 // Queued is a text of the owner's.
 type Queued struct {
 	Contact uint32
-	Text    Text // without a label
+	Text    Text
 }
 
 // Sent is a flight of the owner's.
@@ -101,7 +112,7 @@ type Received struct {
 // Past is a text of the owner's that was sent from another store, or failed there.
 type Past struct {
 	Contact   uint32
-	Text      Text // without a label
+	Text      Text
 	Delivered bool
 	Reason    wire.Code // where it was not
 }
@@ -210,7 +221,7 @@ func (c *Epoch) parse(r *reader) {
 }
 
 func (c *Queued) Append(b []byte) []byte {
-	return c.Text.Append(appendContact(b, KindQueued, c.Contact))
+	return c.Text.Append(appendContact(b, c.Text.kind(KindQueued, KindQueuedAs), c.Contact))
 }
 
 func (c *Queued) parse(r *reader) {
@@ -218,17 +229,41 @@ func (c *Queued) parse(r *reader) {
 	c.Text.parse(r)
 }
 
+// kind is that of a record of the text: two kinds, since programs that know nothing of labels must leave those with one alone.
+func (t *Text) kind(plain, labelled Kind) Kind {
+	if t.Labelled {
+		return labelled
+	}
+	return plain
+}
+
 func (t *Text) Append(b []byte) []byte {
-	b = append(appendU64(b, t.Number), t.ID[:]...)
-	return append(appendTime(b, t.Time), t.Text...)
+	b = appendTime(append(appendU64(b, t.Number), t.ID[:]...), t.Time)
+	if t.Labelled {
+		b = t.Label.Append(b)
+	}
+	return append(b, t.Text...)
 }
 
 func (t *Text) parse(r *reader) {
-	t.Number, t.ID, t.Time, t.Text = r.u64(), r.id(), r.time(), string(r.rest())
+	t.Number, t.ID, t.Time = r.u64(), r.id(), r.time()
+	if t.Labelled {
+		t.Label = r.level()
+	}
+	t.Text = string(r.rest())
+}
+
+func (c *Levels) Append(b []byte) []byte {
+	b = append(appendContact(b, KindLevels, c.Contact), c.Channel[:]...)
+	return c.Other.Append(c.Own.Append(b))
+}
+
+func (c *Levels) parse(r *reader) {
+	c.Contact, c.Channel, c.Own, c.Other = r.u32(), r.hash(), r.level(), r.level()
 }
 
 func (c *Past) Append(b []byte) []byte {
-	b = appendFlag(appendContact(b, KindPast, c.Contact), c.Delivered)
+	b = appendFlag(appendContact(b, c.Text.kind(KindPast, KindPastAs), c.Contact), c.Delivered)
 	return c.Text.Append(binary.BigEndian.AppendUint16(b, uint16(c.Reason)))
 }
 
@@ -338,6 +373,7 @@ func (c *Failed) ContactNumber() *uint32   { return &c.Contact }
 func (c *Open) ContactNumber() *uint32     { return &c.Contact }
 func (c *State) ContactNumber() *uint32    { return &c.Contact }
 func (c *Past) ContactNumber() *uint32     { return &c.Contact }
+func (c *Levels) ContactNumber() *uint32   { return &c.Contact }
 
 // Parse reads a record. Nothing in it aliases b.
 func Parse(b []byte) (Record, error) {
@@ -370,6 +406,12 @@ func Parse(b []byte) (Record, error) {
 		c = &State{}
 	case KindPast:
 		c = &Past{}
+	case KindQueuedAs:
+		c = &Queued{Text: Text{Labelled: true}}
+	case KindPastAs:
+		c = &Past{Text: Text{Labelled: true}}
+	case KindLevels:
+		c = &Levels{}
 	default:
 		return nil, &wire.MalformedError{What: "record", Reason: fmt.Sprintf("of kind %d", k)}
 	}

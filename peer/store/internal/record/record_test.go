@@ -16,12 +16,15 @@ func records() []Record {
 	flight := Flight{Seal: seal, Envelopes: []Envelope{{Header: []byte{1, 2}, Is: IsNewText, Content: []byte("a text")}}}
 	flight.Envelopes = append(flight.Envelopes, Envelope{Header: []byte{1}, Is: IsOwnText, Number: 9}, Envelope{Is: IsGone}, Envelope{Is: IsPastText, Content: []byte{1}})
 	text := Text{ID: [16]byte{1}, Number: 3, Time: at, Text: "text"}
+	labelled, level := text, wire.Level{Rank: 2, Compartments: []string{"a", "ops"}}
+	labelled.Label, labelled.Labelled = level, true
 	hashes := Credentials{Chain: [][32]byte{{1}, {2}}, Staples: [][32]byte{{3}}, Delegation: [][32]byte{{4}}}
 	return []Record{
 		&Named{1, "BI1@0", "Ana"}, &Blob{[]byte("blob")}, &Blob{}, &Spoke{1, Machine{[32]byte{1}, "a machine"}},
 		&Channel{1, at, [32]byte{1}, wire.RoleResponder, 2, hashes, Credentials{}, true}, &Epoch{1, [32]byte{1}, 3, []byte("th")},
 		&Queued{1, text}, &Sent{1, at, flight}, &Received{1, at, 5, flight}, &Marks{1, 2, 3, 4, nil}, &Marks{1, 2, 3, 4, &seal},
 		&Failed{1, 2, 3, wire.CodeFlowDenied}, &Open{1, true}, &Past{1, text, true, 0},
+		&Queued{1, labelled}, &Past{1, labelled, false, wire.CodeLabelDenied}, &Levels{1, [32]byte{1}, level, wire.Level{}},
 		&State{Contact: 1, Identity: "BI1@0", Name: "Ana", Open: true, Machine: &Machine{[32]byte{1}, "a machine"}, Next: 1, Came: 5, Shown: 4,
 			Failed: []Failed{{1, 2, 3, 4}}, IDs: [][16]byte{{1}, {2}}},
 	}
