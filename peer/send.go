@@ -102,7 +102,7 @@ func (c *Conversation) nextTexts(taken, takenBytes int) ([]store.Text, error) {
 		return nil, nil
 	}
 	envelopes, bytes := c.inner.Sent.Unacknowledged()
-	n := min(wire.MaxFlight-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
+	n := min(c.longestFlight(envelopes)-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
 	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-1024-int(bytes))
 	each := overhead + len(c.Level.Append(nil)) // which no label below it exceeds
 	for {
@@ -114,6 +114,19 @@ func (c *Conversation) nextTexts(taken, takenBytes int) ([]store.Text, error) {
 			return texts, err
 		}
 	}
+}
+
+// quickSeal is what a signature may take where it costs less than that others have nothing to do.
+const quickSeal = 500 * time.Microsecond
+
+// longestFlight is how many envelopes the next flight may have, with so many under way. Who waits for the acknowledgement of one long flight,
+// while the relay and then the recipient have it, works in turns with them; two short ones keep all three at work. A signature that
+// takes long is worth more than that.
+func (c *Conversation) longestFlight(underWay uint64) int {
+	if underWay < wire.MaxFlight/2 && c.session.self.sealer.Takes() < quickSeal {
+		return wire.MaxFlight / 2
+	}
+	return wire.MaxFlight
 }
 
 // sendTexts sends texts in one flight, behind items that stand in it already.

@@ -36,7 +36,8 @@ type Sealer struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	signatures atomic.Uint64
-	pace       pace // of the running goroutine
+	takes      atomic.Int64 // what Takes returns
+	pace       pace         // of the running goroutine
 
 	mu      sync.Mutex
 	waiting []*waiter // in order of arrival
@@ -121,6 +122,9 @@ func (s *Sealer) wait(ctx context.Context, w *waiter) ([]wire.Seal, error) {
 
 // Signatures returns how many times the key was asked to sign, failures included.
 func (s *Sealer) Signatures() uint64 { return s.signatures.Load() }
+
+// Takes is how long a signature takes: the median of the last few, 0 before the first.
+func (s *Sealer) Takes() time.Duration { return time.Duration(s.takes.Load()) }
 
 // Close fails all calls, those that wait included, with ErrClosed, and cancels a signature under way. It waits for nothing.
 func (s *Sealer) Close() {
@@ -254,6 +258,7 @@ func (s *Sealer) sign(in wire.SealInput) ([]byte, error) {
 	s.pace.begin()
 	signature, err := s.key.SealRoot(s.ctx, in)
 	s.pace.end()
+	s.takes.Store(int64(s.pace.median()))
 	s.signatures.Add(1)
 	switch {
 	case s.ctx.Err() != nil:

@@ -242,6 +242,9 @@ func TestSoftwareKeyIsPaced(t *testing.T) {
 		// One slow signature is an outlier, not a new pace.
 		key.delay = time.Second
 		_, _ = s.Seal(t.Context(), "", statements("x"))
+		if d := s.Takes(); d != 10*time.Millisecond {
+			t.Errorf("a signature is said to take %v", d)
+		}
 		key.delay = 10 * time.Millisecond
 		began = time.Now()
 		_, _ = s.Seal(t.Context(), "", statements("x"))
