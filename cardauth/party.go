@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
+	"time"
 
 	"sinete/cardauth/seal"
 	"sinete/wire"
@@ -61,4 +62,18 @@ func (p *Party) Signer(scheme wire.Scheme, delegation []byte) (seal.Signer, erro
 		return seal.Signer{}, err
 	}
 	return s, nil
+}
+
+// Validity is when all certificates of the chain, the anchor's included, are valid: both ends belong to it. until lies before from where that is never.
+func (p *Party) Validity() (from, until time.Time) {
+	from, until = p.Anchor.NotBefore, p.Anchor.NotAfter
+	for _, c := range p.verified {
+		if c.NotBefore.After(from) {
+			from = c.NotBefore
+		}
+		if c.NotAfter.Before(until) {
+			until = c.NotAfter
+		}
+	}
+	return from, until
 }

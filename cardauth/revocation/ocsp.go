@@ -50,9 +50,29 @@ func request(s subject) (der, nonce []byte, err error) {
 	return der, nonce, err
 }
 
-// parseOCSP verifies a response about s. golang.org/x/crypto/ocsp checks signatures and the serial number; all else is done here
-// (protocol.md section 3.10).
+// Read verifies an OCSP response in which the issuer of a certificate said once that it was good, and tells for when. It is for evidence: whether that
+// was long ago does not matter.
+func Read(raw []byte, cert, issuer *x509.Certificate) (from, until time.Time, err error) {
+	s := subject{cert, issuer}
+	a, err := readOCSP(raw, s, time.Time{})
+	if err != nil {
+		return from, until, err
+	}
+	return a.this, a.next, a.refusal(s)
+}
+
+// parseOCSP verifies a response about s that holds now.
 func parseOCSP(raw []byte, s subject, now time.Time) (*answer, error) {
+	a, err := readOCSP(raw, s, now)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.checkTimes(now)
+}
+
+// readOCSP verifies a response about s, at that time or at its own where that is zero. golang.org/x/crypto/ocsp checks signatures and the serial number;
+// all else is done here (protocol.md section 3.10).
+func readOCSP(raw []byte, s subject, now time.Time) (*answer, error) {
 	if len(raw) > maxResponse {
 		return nil, bad("more than %d bytes", maxResponse)
 	}
@@ -60,6 +80,9 @@ func parseOCSP(raw []byte, s subject, now time.Time) (*answer, error) {
 	r, err := ocsp.ParseResponseForCert(raw, s.cert, nil)
 	if err != nil {
 		return nil, bad("%v", err)
+	}
+	if now.IsZero() {
+		now = r.ThisUpdate
 	}
 	if err := checkSigner(r, s.issuer, now); err != nil {
 		return nil, err
@@ -75,7 +98,7 @@ func parseOCSP(raw []byte, s subject, now time.Time) (*answer, error) {
 	if r.NextUpdate.IsZero() {
 		a.next = r.ThisUpdate.Add(undatedLife)
 	}
-	return a, a.checkTimes(now)
+	return a, nil
 }
 
 func statusOf(r *ocsp.Response) status {

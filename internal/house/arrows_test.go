@@ -63,7 +63,7 @@ var rooms = []room{
 	{name: "peer/store/internal/record", imports: "wire", pure: true},
 	{name: "peer/store/internal/vault", imports: "internal/flock"},
 	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
-	{name: "peer/evidence", imports: "wire cardauth cardauth/seal peer/store"},
+	{name: "peer/evidence", imports: "wire cardauth cardauth/seal cardauth/revocation peer/store"},
 
 	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link internal/heap"},
 	{name: "cmd/peer", imports: "wire cardauth cardauth/* transport peer peer/* internal/link internal/heap cmd/peer/internal/*"},

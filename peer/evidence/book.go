@@ -1,0 +1,297 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sinete/cardauth"
+	"sinete/cardauth/revocation"
+	"sinete/cardauth/seal"
+	"sinete/wire"
+)
+
+// book is what the lines of a proof have defined and proved so far.
+type book struct {
+	files map[string][]byte
+	used  map[string]bool
+
+	certificates []*x509.Certificate
+	people       []*listed
+	signers      []*signer
+	seals        []*batch
+	delegations  []*delegated
+	channels     []*conversation
+	leaves       map[*x509.Certificate]bool // of people
+	run          *run                       // nil before the first
+
+	report *Report
+}
+
+// listed is a person with their certificates.
+type listed struct {
+	*person
+	chain []*x509.Certificate
+	index int // in Report.People
+}
+
+// delegated is a delegation and whose it is.
+type delegated struct {
+	by *person
+	*delegation
+}
+
+// conversation is a channel, with the people as the report has them.
+type conversation struct {
+	channel
+	initiator, responder int
+}
+
+// batch is a signature over a tree (protocol.md section 4.1).
+type batch struct {
+	*signer
+	time   uint64
+	scheme wire.Scheme
+	leaves uint32
+	root   [32]byte
+}
+
+// holds checks that a statement is in the tree, and may be.
+func (s *batch) holds(p wire.Purpose, t *tail) error {
+	if s.by != nil && !s.by.Allows(p) {
+		return errors.New("the delegated key may not seal this")
+	}
+	root, ok := seal.RootOf(seal.Leaf(p, t.salt, t.statement), s.leaves, t.index, t.path)
+	if !ok || root != s.root {
+		return errors.New("the statement is not what the seal covers")
+	}
+	return nil
+}
+
+// tail is how a sealed statement stands in a line: seal, index, salt, statement, path.
+type tail struct {
+	*batch
+	index     uint32
+	salt      [16]byte
+	statement []byte
+	path      [][32]byte
+}
+
+func (b *book) tail(w *words) *tail {
+	t := &tail{batch: of(w, "seal", b.seals), index: uint32(min(w.number(), wire.MaxLeaves)), salt: w.bytes16(), statement: w.bytes(1, 1024)}
+	for w.more && len(t.path) < 16 {
+		t.path = append(t.path, w.hash())
+	}
+	return t
+}
+
+// line takes one line.
+func (b *book) line(line string) error {
+	w := wordsOf(line)
+	kind := w.word()
+	if define := definitions[kind]; define != nil {
+		if b.run != nil {
+			return fmt.Errorf("%s behind the first run", kind)
+		}
+		return define(b, w)
+	}
+	if kind == "run" {
+		return b.begin(w)
+	}
+	step := steps[kind]
+	switch {
+	case step == nil:
+		return fmt.Errorf("%.40q, which is nothing that stands in a proof", kind)
+	case b.run == nil:
+		return fmt.Errorf("%s before the first run", kind)
+	}
+	return step(b.run, w)
+}
+
+// definitions are the lines that define something, by their first word.
+var definitions = map[string]func(*book, *words) error{
+	"certificate": (*book).certificate,
+	"person":      (*book).person,
+	"signer":      (*book).signer,
+	"seal":        (*book).seal,
+	"delegation":  (*book).delegation,
+	"channel":     (*book).channel,
+	"status":      (*book).status,
+}
+
+func (b *book) certificate(w *words) error {
+	n, hash := next(w, b.certificates), w.hash()
+	if err := w.done(); err != nil {
+		return err
+	}
+	file, err := b.file("cert", n, "pem")
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(file)
+	switch {
+	case block == nil || !bytes.Equal(file, pemOf("CERTIFICATE", block.Bytes)):
+		return fmt.Errorf("%s is not one certificate in its plain form", fileOf("cert", n, "pem"))
+	case sha256.Sum256(block.Bytes) != hash:
+		return fmt.Errorf("%s is another certificate", fileOf("cert", n, "pem"))
+	case len(block.Bytes) > wire.MaxCertificate:
+		return fmt.Errorf("%s is too large", fileOf("cert", n, "pem"))
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	b.certificates = append(b.certificates, c)
+	return err
+}
+
+func (b *book) person(w *words) error {
+	next(w, b.people)
+	identity := w.word()
+	var chain []*x509.Certificate
+	for w.more && w.err == nil && len(chain) <= wire.MaxChain {
+		chain = append(chain, of(w, "certificate", b.certificates))
+	}
+	switch err := w.done(); {
+	case err != nil:
+		return err
+	case len(chain) < 2:
+		return errors.New("a chain without an anchor")
+	case b.leaves[chain[0]]:
+		return errors.New("a certificate of two people")
+	}
+	p, err := newPerson(chain[:len(chain)-1], chain[len(chain)-1])
+	switch {
+	case err != nil:
+		return err
+	case p.Identity != identity:
+		return fmt.Errorf("the certificate of %s", p.Identity)
+	}
+	b.leaves[chain[0]] = true
+	b.people = append(b.people, &listed{p, chain, len(b.report.People)})
+	b.report.People = append(b.report.People, Person{p.Identity, p.Name, p.Certificate, chain})
+	return nil
+}
+
+func (b *book) signer(w *words) error {
+	n := next(w, b.signers)
+	s := &signer{}
+	var key []byte
+	switch kind := w.word(); kind {
+	case "person":
+		if p := of(w, kind, b.people); p != nil {
+			s.person, key = p.person, p.Certificate.RawSubjectPublicKeyInfo
+		}
+	case "delegation":
+		if d := of(w, kind, b.delegations); d != nil {
+			s.person, s.by, key = d.by, d.delegation, ed25519Key(d.Key)
+		}
+	default:
+		w.fail("a signer that is neither a person nor a delegation")
+	}
+	if err := w.done(); err != nil {
+		return err
+	}
+	b.signers = append(b.signers, s)
+	return b.must("key", n, "pem", pemOf("PUBLIC KEY", key))
+}
+
+func (b *book) seal(w *words) error {
+	n := next(w, b.seals)
+	s := &batch{signer: of(w, "signer", b.signers)}
+	scheme := w.bytes(2, 2)
+	s.scheme = wire.Scheme(scheme[0])<<8 | wire.Scheme(scheme[1])
+	s.time, s.leaves, s.root = w.number(), uint32(min(w.number(), 2*wire.MaxLeaves)), w.hash()
+	if err := w.done(); err != nil {
+		return err
+	}
+	if err := s.at(s.time); err != nil {
+		return err
+	}
+	as, err := s.as(s.scheme)
+	if err != nil {
+		return err
+	}
+	signed := wire.SealInput{Signer: as.Digest, Time: s.time, Leaves: s.leaves, Root: s.root}.Append(nil)
+	if err := b.must("seal", n, "bin", signed); err != nil {
+		return err
+	}
+	signature, err := b.file("seal", n, "sig")
+	if err != nil {
+		return err
+	}
+	b.seals = append(b.seals, s)
+	return seal.VerifySignature(as.Key, as.Scheme, signed, signature)
+}
+
+func (b *book) delegation(w *words) error {
+	next(w, b.delegations)
+	t := b.tail(w)
+	switch err := w.done(); {
+	case err != nil:
+		return err
+	case t.by != nil:
+		return errors.New("a delegated key that delegates")
+	}
+	if err := t.holds(wire.PurposeDelegation, t); err != nil {
+		return err
+	}
+	d, err := newDelegation(t.statement, t.time)
+	b.delegations = append(b.delegations, &delegated{t.person, d})
+	return err
+}
+
+func (b *book) channel(w *words) error {
+	next(w, b.channels)
+	id, i, r := w.hash(), of(w, "person", b.people), of(w, "person", b.people)
+	switch err := w.done(); {
+	case err != nil:
+		return err
+	case i.Identity == r.Identity:
+		return errors.New("a conversation of somebody with themselves")
+	}
+	b.channels = append(b.channels, &conversation{channel{id, i.person, r.person}, i.index, r.index})
+	return nil
+}
+
+func (b *book) status(w *words) error {
+	n := next(w, b.report.Statuses)
+	p := of(w, "person", b.people)
+	cert, issuer := of(w, "certificate", b.certificates), of(w, "certificate", b.certificates)
+	hash := w.hash()
+	if err := w.done(); err != nil {
+		return err
+	}
+	file, err := b.file("ocsp", n, "der")
+	at := slices.Index(p.chain, cert)
+	switch {
+	case err != nil:
+		return err
+	case sha256.Sum256(file) != hash:
+		return fmt.Errorf("%s is another answer", fileOf("ocsp", n, "der"))
+	case at < 0 || at+1 >= len(p.chain) || p.chain[at+1] != issuer:
+		return errors.New("not a certificate of that person and its issuer")
+	}
+	from, until, err := revocation.Read(file, cert, issuer)
+	b.report.Statuses = append(b.report.Statuses, Status{p.index, cert, from, until})
+	return err
+}
+
+// over refuses a proof that ends too early.
+func (b *book) over() error {
+	if b.run == nil {
+		return errors.New("nothing is proved")
+	}
+	return b.run.over()
+}
+
+func nameOf(c *x509.Certificate) string {
+	if name := cardauth.DisplayName(c); name != "" {
+		return name
+	}
+	return strings.ToValidUTF8(c.Subject.String(), "\uFFFD")
+}
+
+func hashOf(b []byte) [32]byte { return sha256.Sum256(b) }

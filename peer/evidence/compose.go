@@ -1,0 +1,246 @@
+package evidence
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"sinete/cardauth/revocation"
+	"sinete/cardauth/seal"
+	"sinete/wire"
+)
+
+// composer writes a proof and its files.
+type composer struct {
+	files        map[string][]byte
+	definitions  []byte
+	runs         []byte
+	numbers      map[string]int // of what has been defined, by kind and bytes
+	counts       map[string]int // by kind
+	certificates map[string]*x509.Certificate
+}
+
+// compose writes the proof of these parts.
+func (x *export) compose(parts []*part) (map[string][]byte, error) {
+	c := &composer{files: map[string][]byte{}, numbers: map[string]int{}, counts: map[string]int{}}
+	for _, p := range parts {
+		if err := c.part(p); err != nil {
+			return nil, err
+		}
+		if len(c.files) > maxFiles {
+			return nil, ErrTooMuch
+		}
+	}
+	proof := append([]byte(firstLine+"\n"), c.definitions...)
+	proof = append(append(proof, c.runs...), lastLine+"\n"...)
+	c.files[proofFile] = proof
+	return c.files, nil
+}
+
+// number is that of a thing, new when it has not been defined yet.
+func (c *composer) number(kind, what string) (n int, fresh bool) {
+	n, known := c.numbers[kind+what]
+	if !known {
+		c.counts[kind]++
+		n = c.counts[kind]
+		c.numbers[kind+what] = n
+	}
+	return n, !known
+}
+
+func (c *composer) define(format string, args ...any) {
+	c.definitions = fmt.Appendf(c.definitions, format+"\n", args...)
+}
+
+func (c *composer) say(format string, args ...any) {
+	c.runs = fmt.Appendf(c.runs, format+"\n", args...)
+}
+
+func (c *composer) certificate(der []byte) int {
+	n, fresh := c.number("cert", string(der))
+	if fresh {
+		c.files[fileOf("cert", n, "pem")] = pemOf("CERTIFICATE", der)
+		c.define("certificate %d %x", n, sha256.Sum256(der))
+	}
+	return n
+}
+
+func (c *composer) person(p *person) int {
+	chain := []int{}
+	for _, der := range p.Chain {
+		chain = append(chain, c.certificate(der))
+	}
+	chain = append(chain, c.certificate(p.Anchor.Raw))
+	n, fresh := c.number("person", string(p.Certificate.Raw))
+	if fresh {
+		c.definitions = fmt.Appendf(c.definitions, "person %d %s", n, p.Identity)
+		for _, i := range chain {
+			c.definitions = fmt.Appendf(c.definitions, " %d", i)
+		}
+		c.definitions = append(c.definitions, '\n')
+	}
+	return n
+}
+
+// card is a person's card as a signer.
+func (c *composer) card(p *person) int {
+	n, fresh := c.number("signer", string(p.Certificate.Raw))
+	if fresh {
+		c.files[fileOf("key", n, "pem")] = pemOf("PUBLIC KEY", p.Certificate.RawSubjectPublicKeyInfo)
+		c.define("signer %d person %d", n, c.person(p))
+	}
+	return n
+}
+
+// signer is who seals on one side of a channel.
+func (c *composer) signer(k *known, d wire.Direction) (int, error) {
+	s, sealed := k.signers[d-1], k.sealed[d-1]
+	if s.by == nil {
+		return c.card(s.person), nil
+	}
+	what := string(s.Certificate.Raw) + string(sealed.Statement) + string(sealed.Seal.Append(nil))
+	if n := c.numbers["signer"+what]; n > 0 {
+		return n, nil
+	}
+	batch, err := c.seal(&signer{person: s.person}, c.card(s.person), wire.PurposeDelegation, sealed.Statement, &sealed.Seal)
+	if err != nil {
+		return 0, err
+	}
+	by, _ := c.number("delegation", what)
+	c.define("delegation %d %s", by, tailOf(batch, sealed.Statement, &sealed.Seal))
+	n, _ := c.number("signer", what)
+	c.files[fileOf("key", n, "pem")] = pemOf("PUBLIC KEY", ed25519Key(s.by.Key))
+	c.define("signer %d delegation %d", n, by)
+	return n, nil
+}
+
+// seal is the signature that seals a statement.
+func (c *composer) seal(by *signer, signer int, purpose wire.Purpose, statement []byte, s *wire.Seal) (int, error) {
+	root, _ := seal.RootOf(seal.Leaf(purpose, s.Salt, statement), s.Leaves, s.Index, s.Path)
+	as, err := by.as(s.Scheme)
+	if err != nil {
+		return 0, err
+	}
+	signed := wire.SealInput{Signer: as.Digest, Time: s.Time, Leaves: s.Leaves, Root: root}.Append(nil)
+	n, fresh := c.number("seal", strconv.Itoa(signer)+" "+string(signed)+string(s.Signature))
+	if fresh {
+		c.files[fileOf("seal", n, "bin")], c.files[fileOf("seal", n, "sig")] = signed, s.Signature
+		c.define("seal %d %d %04x %d %d %x", n, signer, uint16(s.Scheme), s.Time, s.Leaves, root)
+	}
+	return n, nil
+}
+
+// tailOf is how a sealed statement stands in a line.
+func tailOf(batch int, statement []byte, s *wire.Seal) string {
+	b := fmt.Appendf(nil, "%d %d %x %x", batch, s.Index, s.Salt, statement)
+	for _, node := range s.Path {
+		b = fmt.Appendf(b, " %x", node)
+	}
+	return string(b)
+}
+
+// channel is a channel, with what the issuers of both people's certificates said.
+func (c *composer) channel(k *known) int {
+	i, r := c.person(k.initiator), c.person(k.responder)
+	n, fresh := c.number("channel", string(k.ID[:]))
+	if fresh {
+		c.define("channel %d %x %d %d", n, k.ID, i, r)
+		c.statuses(k.signers[k.sends(true)-1].person, k.Own)
+		c.statuses(k.signers[k.sends(false)-1].person, k.Other)
+	}
+	return n
+}
+
+func (c *composer) statuses(p *person, shown wire.Credentials) {
+	chain := append(slices.Clone(p.Chain), p.Anchor.Raw)
+	for i, staple := range shown.Staples {
+		at := slices.IndexFunc(chain, func(der []byte) bool { return string(der) == string(shown.Chain[i]) })
+		if len(staple) == 0 || at < 0 || at+1 == len(chain) {
+			continue
+		}
+		cert, err := x509.ParseCertificate(chain[at])
+		issuer, err2 := x509.ParseCertificate(chain[at+1])
+		if cmp.Or(err, err2) != nil {
+			continue
+		}
+		if _, _, err := revocation.Read(staple, cert, issuer); err != nil {
+			continue // whoever took it had a policy that asked nothing
+		}
+		n, fresh := c.number("status", string(chain[at])+string(staple))
+		if fresh {
+			c.files[fileOf("ocsp", n, "der")] = staple
+			c.define("status %d %d %d %d %x", n, c.person(p), c.certificate(chain[at]), c.certificate(chain[at+1]), sha256.Sum256(staple))
+		}
+	}
+}
+
+// part writes a run.
+func (c *composer) part(p *part) error {
+	begin := p.flights[p.first].begin
+	c.say("run %d %d %d %d %x", c.channel(p.known), p.d, begin.Epoch, begin.Count, begin.T)
+	t := transcript{direction: p.d, Place: begin}
+	for i := p.first; i <= p.last; i++ {
+		f := p.flights[i]
+		t = c.reach(p, t, f.begin.Epoch)
+		for j, digest := range f.digests {
+			c.envelope(f, j)
+			t.add(digest)
+		}
+		if len(f.chosen) > 0 {
+			t = c.reach(p, t, f.seal.Head.Mine.Epoch)
+			if err := c.head("head", p.known, p.d, &f.seal); err != nil {
+				return err
+			}
+		}
+		if p.receipts[i] {
+			t = c.reach(p, t, f.seal.Head.Mine.Epoch)
+			if err := c.head("receipt", p.known, 3-p.d, p.collected.receipts[*f.seal.Head.Mine]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reach leads to a later epoch.
+func (c *composer) reach(p *part, t transcript, epoch uint64) transcript {
+	if t.Epoch == epoch {
+		return t
+	}
+	next, err := t.in(epoch, p.Epochs[epoch])
+	if err != nil {
+		return t // plan has been there
+	}
+	c.say("epoch %d %x", epoch, p.Epochs[epoch])
+	return next
+}
+
+func (c *composer) envelope(f *flight, j int) {
+	if !f.chosen[j] {
+		c.say("hidden %x", f.digests[j])
+		return
+	}
+	s := f.shown[j]
+	c.counts["message"]++
+	n := c.counts["message"]
+	c.files[fileOf("text", n, "txt")] = []byte(s.content.Text)
+	c.say("message %d %d %x %016x %x %x %x", n, s.content.Number, s.content.ID, s.content.Time, s.header, s.ciphertext, s.opening)
+}
+
+func (c *composer) head(kind string, k *known, d wire.Direction, e *wire.SealEntry) error {
+	n, err := c.signer(k, d)
+	if err != nil {
+		return err
+	}
+	batch, err := c.seal(k.signers[d-1], n, wire.PurposeHead, e.Statement, &e.Seal)
+	if err == nil {
+		c.say("%s %s", kind, tailOf(batch, e.Statement, &e.Seal))
+	}
+	return err
+}
+
+func sorted[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }
