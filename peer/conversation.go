@@ -71,6 +71,8 @@ type sending struct {
 	granted  []wire.Level     // labels below this user's level that the relay lets through
 	receipts map[Stage]uint64 // next number of each stage
 	stalled  *time.Timer
+
+	saidMachine, saidNoticed bool // the driver's: sayMachines has
 }
 
 // leaving is how a conversation ends in order.
@@ -86,6 +88,7 @@ type sentFlight struct {
 	hop, inner wire.Place
 	next       uint64 // number after the last text in it or before it
 	texts      bool
+	noticed    *store.Machine // what it tells of, if it does
 }
 
 // endedError is what a reader says that stopped because its conversation did.
@@ -304,41 +307,7 @@ func (c *Conversation) acknowledged(e *wire.SealEntry) {
 	}
 }
 
-func (c *Conversation) machineFrame(body []byte) error {
-	m, err := wire.ParseMachineFrame(body)
-	if err != nil {
-		return err
-	}
-	if c.in.machineSeen {
-		return wire.Errorf(wire.CodeUnexpected, "a second machine frame")
-	}
-	c.in.machineSeen = true
-	if err := c.waitEstablished(); err != nil {
-		return err
-	}
-	if err := c.channel.CheckMachine(m); err != nil {
-		return err
-	}
-	c.speaksFrom(wire.Machine{Hash: m.Hash})
-	return nil
-}
-
-func (c *Conversation) speaksFrom(m wire.Machine) {
-	s := &MachineStatement{Known: MachineNew, Description: m.Description}
-	switch before := c.contact.SpeaksFrom(store.Machine(m)); {
-	case before == nil:
-	case before.Hash == m.Hash:
-		s.Known = MachineKnown
-	default:
-		s.Known, s.Before = MachineChanged, before.Description
-	}
-	c.events.put(s)
-	if to := c.contact.Came(); c.contact.Untaken(to) { // of a conversation before, whose events nobody may take any more
-		c.events.putTexts(&texts{contact: c.contact, to: to}, nil)
-	}
-}
-
-// Next waits for the next event: *Message, *Receipt, *MachineStatement, *Warning, and at the end *Closed. Taking a message
+// Next waits for the next event: *Message, *Receipt, *MachineStatement, *MachineChangeNoticed, *Warning, and at the end *Closed. Taking a message
 // acknowledges it to its author; coming for the next event says that it has been shown, so that no later life of the store hands it out again.
 func (c *Conversation) Next(ctx context.Context) (Event, error) { return c.events.take(ctx) }
 

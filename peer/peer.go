@@ -242,6 +242,11 @@ type MachineStatement struct {
 	Before      string // description of the machine known before, with MachineChanged
 }
 
+// MachineChangeNoticed tells that the other's program has noticed that this user speaks from another machine than before.
+type MachineChangeNoticed struct {
+	Before string // description of the machine that they knew; empty where it is not known, or the flow policy closes their direction
+}
+
 // Rekeyed tells that a conversation has taken new keys.
 type Rekeyed struct{ Epoch uint64 }
 
@@ -261,17 +266,18 @@ type Closed struct {
 	Verified *uint64
 }
 
-func (*Opened) event()           {}
-func (*LevelChanged) event()     {}
-func (*SessionClosed) event()    {}
-func (*Away) event()             {}
-func (*Back) event()             {}
-func (*GivenUp) event()          {}
-func (*Message) event()          {}
-func (*Missed) event()           {}
-func (*Receipt) event()          {}
-func (*Progress) event()         {}
-func (*MachineStatement) event() {}
-func (*Rekeyed) event()          {}
-func (*Warning) event()          {}
-func (*Closed) event()           {}
+func (*Opened) event()               {}
+func (*LevelChanged) event()         {}
+func (*SessionClosed) event()        {}
+func (*Away) event()                 {}
+func (*Back) event()                 {}
+func (*GivenUp) event()              {}
+func (*Message) event()              {}
+func (*Missed) event()               {}
+func (*Receipt) event()              {}
+func (*Progress) event()             {}
+func (*MachineStatement) event()     {}
+func (*MachineChangeNoticed) event() {}
+func (*Rekeyed) event()              {}
+func (*Warning) event()              {}
+func (*Closed) event()               {}

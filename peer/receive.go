@@ -17,7 +17,9 @@ import (
 type incoming struct {
 	flight      *store.Flight   // that no inner seal covers yet
 	others      []*wire.Content // in it, that are no texts
-	machineSeen bool            // they sent a machine frame
+	machineSeen bool            // they said which machine they speak from
+	noticedSeen bool            // they said that they noticed another one of this user's
+	heard       chan struct{}   // closed when machineSeen is set
 	verified    *uint64         // number of their last text whose seals were verified
 	handshaken  bool            // the last message of their side of the first handshake has come
 	over        chan struct{}   // closed when the reader is done
@@ -34,7 +36,7 @@ type sealedFlight struct {
 }
 
 func newIncoming() *incoming {
-	return &incoming{over: make(chan struct{}), more: make(chan struct{}, 1)}
+	return &incoming{heard: make(chan struct{}), over: make(chan struct{}), more: make(chan struct{}, 1)}
 }
 
 func (in *incoming) put(f sealedFlight) {
@@ -175,7 +177,13 @@ func (c *Conversation) sealed(e *wire.SealEntry) error {
 	for _, other := range c.in.others {
 		switch other.Type {
 		case wire.ContentMachine:
-			c.speaksFrom(other.Machine)
+			if err := c.speaksFrom(other.Machine); err != nil {
+				return err
+			}
+		case wire.ContentNoticed:
+			if err := c.noticed(other.Machine); err != nil {
+				return err
+			}
 		case wire.ContentBye: // closed with peer-left follows, from the relay
 			c.byeSeen.Store(true)
 		}

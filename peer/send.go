@@ -34,9 +34,6 @@ func (c *Conversation) SendAll(ctx context.Context, texts ...string) (first uint
 
 // send is the conversation's sending side: flight after flight, for as long as it lasts.
 func (c *Conversation) send() error {
-	if err := c.sendMachine(); err != nil {
-		return err
-	}
 	leaving := false
 	for {
 		items, bytes, err := c.rekeying.take()
@@ -46,6 +43,9 @@ func (c *Conversation) send() error {
 		stopped, keys := c.keys.Stopped()
 		var texts []store.Text
 		if !stopped {
+			if err = c.sayMachines(); err != nil {
+				return err
+			}
 			if texts, err = c.nextTexts(len(items), bytes); err != nil {
 				return err
 			}
@@ -85,6 +85,7 @@ func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, er
 	case <-c.room:
 	case <-c.rekeying.more:
 	case <-keys:
+	case <-c.toHear():
 	case <-asked:
 		leaving = true
 	case <-c.ctx.Done():
@@ -102,8 +103,8 @@ func (c *Conversation) nextTexts(taken, takenBytes int) ([]store.Text, error) {
 		return nil, nil
 	}
 	envelopes, bytes := c.inner.Sent.Unacknowledged()
-	n := min(c.longestFlight(envelopes)-taken, wire.MaxUnacknowledged-1-int(envelopes)) // one is kept for bye
-	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-1024-int(bytes))
+	n := min(c.longestFlight(envelopes)-taken, wire.MaxUnacknowledged-2-int(envelopes)) // two are kept for noticed and bye
+	room := min(wire.MaxFlightBytes-takenBytes, wire.MaxUnackedBytes-2048-int(bytes))
 	each := overhead + len(c.Level.Append(nil)) // which no label below it exceeds
 	for {
 		texts := c.talk.Take(n, room, each)
@@ -147,6 +148,8 @@ type outgoing struct {
 	label wire.Level // of all its contents
 	items []link.Item
 	kept  *store.Flight // nil in memory
+
+	noticed *store.Machine // as of sentFlight
 }
 
 func (c *Conversation) newFlight(items []link.Item) *outgoing {
@@ -194,7 +197,7 @@ func (f *outgoing) send(next uint64, texts bool) error {
 	}, Heads: func(closing wire.Place) []wire.Head {
 		h := c.inner.Closing()
 		c.mu.Lock()
-		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: next, texts: texts})
+		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: next, texts: texts, noticed: f.noticed})
 		if c.stalled == nil {
 			c.stalled = time.AfterFunc(wire.UnconfirmedAfter*time.Second, c.unconfirmed)
 		}
@@ -203,29 +206,21 @@ func (f *outgoing) send(next uint64, texts bool) error {
 	}})
 }
 
-func (c *Conversation) one(t wire.ContentType, m wire.Machine) error {
+// one sends a content that is no text. noticed is what it tells of, if it does.
+func (c *Conversation) one(t wire.ContentType, m wire.Machine, noticed *store.Machine) error {
 	content := &wire.Content{Time: uint64(time.Now().UnixMilli()), Type: t, Machine: m}
 	rand.Read(content.ID[:])
 	f := c.newFlight(nil)
+	f.noticed = noticed
 	f.add(content)
 	return f.send(0, false)
-}
-
-func (c *Conversation) sendMachine() error {
-	m := c.session.cfg.Machine
-	hash := wire.MachineHash(c.session.own.Identity, c.Person.Identity, m.Facts)
-	if c.MayWrite {
-		return c.one(wire.ContentMachine, wire.Machine{Hash: hash, Description: m.Description})
-	}
-	f := wire.Frame{Type: wire.FrameMachine, Body: c.channel.MachineFrame(hash).Append(nil)}
-	return inHop{c}.Send(c.ctx, f)
 }
 
 // sendBye is the last that is sent; then only acknowledgements follow.
 func (c *Conversation) sendBye() error {
 	var err error
 	if c.MayWrite {
-		err = c.one(wire.ContentBye, wire.Machine{})
+		err = c.one(wire.ContentBye, wire.Machine{}, nil)
 	}
 	close(c.byeSent)
 	if err != nil {
@@ -256,8 +251,12 @@ func (c *Conversation) confirmed(e *wire.SealEntry) {
 	k := 0
 	next, texts := uint64(0), false
 	for k < len(c.flights) && !c.flights[k].inner.After(p) {
-		if c.flights[k].texts {
-			next, texts = c.flights[k].next, true
+		f := &c.flights[k]
+		if f.texts {
+			next, texts = f.next, true
+		}
+		if f.noticed != nil {
+			c.contact.Told(f.noticed)
 		}
 		k++
 	}

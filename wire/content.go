@@ -14,6 +14,7 @@ const (
 	ContentText    ContentType = 1
 	ContentMachine ContentType = 2
 	ContentBye     ContentType = 3
+	ContentNoticed ContentType = 4
 )
 
 // Content is what two people say to each other: the plaintext of an inner envelope.
@@ -22,9 +23,9 @@ type Content struct {
 	ID      [16]byte
 	Time    uint64 // milliseconds since 1970, the author's clock
 	Type    ContentType
-	Number  uint64 // text: of the author's texts to this recipient, from 0
-	Text    string // text: 1 to MaxText bytes of UTF-8
-	Machine Machine
+	Number  uint64  // text: of the author's texts to this recipient, from 0
+	Text    string  // text: 1 to MaxText bytes of UTF-8
+	Machine Machine // noticed: the hash of the recipient's machine, the description of the one known before
 }
 
 // Machine is a machine statement (section 7.5).
@@ -44,7 +45,7 @@ func (c *Content) Append(b []byte) []byte {
 	case ContentText:
 		b = AppendVarint(b, c.Number)
 		b = append(b, c.Text...)
-	case ContentMachine:
+	case ContentMachine, ContentNoticed:
 		b = append(b, c.Machine.Hash[:]...)
 		b = appendOpaque16(b, []byte(c.Machine.Description))
 	}
@@ -63,7 +64,7 @@ func ParseContent(b []byte) (*Content, error) {
 			r.fail("a text that is empty, too long or no UTF-8")
 		}
 		c.Text = string(text)
-	case ContentMachine:
+	case ContentMachine, ContentNoticed:
 		c.Machine = Machine{r.hash(), r.text16(MaxDescription)}
 	case ContentBye:
 	default:
@@ -102,7 +103,8 @@ func MachineHash(own, other string, facts []byte) [32]byte {
 	return sha256.Sum256(AppendLen32(b, facts))
 }
 
-// MachineFrame is the body of a machine frame: the hash alone, authenticated, for a closed direction.
+// MachineFrame is the body of a machine frame: the hash alone, authenticated, for a closed direction. The MAC says as well whether another machine
+// of the recipient's was noticed.
 type MachineFrame struct {
 	Hash [32]byte
 	MAC  [32]byte

@@ -39,7 +39,7 @@ func describe(v any) (d description) {
 		case ContentText:
 			d.walk("number", v.Number)
 			d.walk("text", v.Text)
-		case ContentMachine:
+		case ContentMachine, ContentNoticed:
 			d.walk("machine", v.Machine)
 		}
 	case SealFrame:

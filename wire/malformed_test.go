@@ -247,13 +247,14 @@ var malformedEnvelopes = []malformedCase{
 	{"envelope", "compartment-of-33", envelopeWith(func(h *Header) { h.Label.Compartments = []string{text(MaxCompartment + 1)} }), badLength},
 	{"envelope", "ciphertext-of-15", cut(bytesOf("envelope", "control"), 3, 1), "shorter than its tag"},
 	{"content", "type-0", contentWith(func(c *Content) { c.Type = 0 }), "unknown type"},
-	{"content", "type-4", contentWith(func(c *Content) { c.Type = 4 }), "unknown type"},
+	{"content", "type-5", contentWith(func(c *Content) { c.Type = 5 }), "unknown type"},
 	{"content", "empty-text", contentWith(func(c *Content) { c.Text = "" }), "empty"},
 	{"content", "text-no-utf-8", contentWith(func(c *Content) { c.Text = "caf\xe9" }), "no UTF-8"},
 	{"content", "number-longer-than-needed", insert(contentWith(func(c *Content) { c.Number = 5 }), 57, 0x40), longer},
 	{"content", "bye-trailing", append(bytesOf("content", "bye"), 0), trailing},
 	{"content", "machine-control-character", with(*contents[2].value, func(c *Content) { c.Machine.Description = "a\r" }).Append(nil), badText},
 	{"content", "machine-description-of-1025", with(*contents[2].value, func(c *Content) { c.Machine.Description = text(MaxDescription + 1) }).Append(nil), badLength},
+	{"content", "noticed-trailing", append(bytesOf("content", "noticed"), 0), trailing},
 	{"content", "machine-trailing", append(bytesOf("content", "machine"), 0), trailing},
 }
 

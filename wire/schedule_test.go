@@ -105,7 +105,7 @@ var schedules = map[string]func(in *inputs) []field{
 	"machine-mac": func(in *inputs) []field {
 		s, prk, th, direction := in.suite(), in.take("prk"), in.take("th"), in.number("direction")
 		key := expandLabel(s, prk, "machine", append(slices.Clone(th), byte(direction)), 32)
-		return []field{{"machine-key", key}, {"mac", macSHA256(key, in.take("machine-hash"))}}
+		return []field{{"machine-key", key}, {"mac", macSHA256(key, in.take("machine-hash"), []byte{byte(in.number("noticed"))})}}
 	},
 	"rekey-mac": func(in *inputs) []field {
 		s, prk, th, direction := in.suite(), in.take("prk"), in.take("th"), in.number("direction")
@@ -163,7 +163,7 @@ func scheduleCases() (all []vector) {
 			suite, key, th, field{"lane", number(0)})
 		for direction := uint64(1); direction <= 2; direction++ {
 			add("machine-mac-"+c.label+"-from-"+Role(direction).String(), "machine-mac", "section 7.5: a closed direction", suite, key, th,
-				field{"direction", number(direction)}, field{"machine-hash", data("machine hash", 32)})
+				field{"direction", number(direction)}, field{"machine-hash", data("machine hash", 32)}, field{"noticed", number(direction - 1)})
 		}
 		channel := field{"channel", data("channel", 32)}
 		add("rekey-mac-"+c.label+"-please", "rekey-mac", "section 9.3: rekey-please, direction 0", suite, key, th, field{"direction", number(0)}, channel,

@@ -238,6 +238,7 @@ var (
 		{"text-shortest", &Content{Type: ContentText, Number: maxVarint, Text: "\x00"}},
 		{"machine", &Content{data32("parties"), data16("id"), 1<<64 - 1, ContentMachine, 0, "", Machine{data32("machine"), "Ubuntu, 8 núcleos"}}},
 		{"machine-undescribed", &Content{Type: ContentMachine}},
+		{"noticed", &Content{data32("parties"), data16("id"), 1, ContentNoticed, 0, "", Machine{data32("machine"), "Debian, a laptop"}}},
 		{"bye", &Content{data32("parties"), data16("id"), 0, ContentBye, 0, "", Machine{}}},
 	}
 	entry    = PeerEntry{7, "Bob Antunes", bob, data32("certificate"), secret, offer, true}

@@ -102,6 +102,10 @@ func TestMachines(t *testing.T) {
 		rui.events <- &peer.MachineStatement{Known: peer.MachineChanged, Before: "host a", Description: "host b"}
 		c.shows(ruiOpen+`changed"`, `{"event":"receipt","id":2,"seq":7`,
 			`{"event":"warning","code":"machine-changed","id":2,"text":"Rui writes from another machine than before. Before: host a. Now: host b.`)
+		rui.events <- &peer.MachineChangeNoticed{Before: "host c"}
+		rui.events <- &peer.MachineChangeNoticed{}
+		c.shows(`{"event":"warning","code":"machine-change-noticed","id":2,"text":"Rui has been told that you write from another machine than before. Before: host c.`,
+			`{"event":"warning","code":"machine-change-noticed","id":2,"text":"Rui has been told that you write from another machine than before. Before: a machine that was not described.`)
 		rui.ends(wire.CodePeerLeft)
 		c.shows(ruiClosed + `changed","reason":"peer-left"}`)
 		c.says([]string{"send##2##x"}, refusal("send", "not-connected"))

@@ -260,6 +260,8 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 		if e.Known == peer.MachineChanged {
 			c.screen.Show(screen.Warning{Code: "machine-changed", ID: person.ID, Text: screen.MachineChanged(person.Name, e.Before, e.Description)})
 		}
+	case *peer.MachineChangeNoticed:
+		c.screen.Show(screen.Warning{Code: "machine-change-noticed", ID: person.ID, Text: screen.MachineChangeNoticed(person.Name, e.Before)})
 	case *peer.Rekeyed:
 		c.mu.Lock()
 		t.epoch = e.Epoch

@@ -379,7 +379,7 @@ func TestClosedCarriersLeft(t *testing.T) {
 				}
 				if c.spoil == nil {
 					m, e := meet(t, w, mallory, eve)
-					m.post(wire.Frame{Type: wire.FrameMachine, Body: m.channel.MachineFrame(said).Append(nil)})
+					m.post(wire.Frame{Type: wire.FrameMachine, Body: m.channel.MachineFrame(said, false).Append(nil)})
 					_, err := evilMessages{e, nil}.Receive(t.Context())
 					must(t, err)
 				} else if tryMeet(t, w, mallory, eve, c.spoil, nil) == nil {

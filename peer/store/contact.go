@@ -17,7 +17,7 @@ type Contact struct {
 	name     string
 	out      outbox
 	in       inbox
-	machine  *Machine
+	stays    stays
 	open     bool      // there is a conversation, or was one that neither side has left
 	asked    bool      // the owner asked for the last one
 	preamble *preamble // what must be in the journal before anything else of the contact; nil: it is there
@@ -56,17 +56,6 @@ func (c *Contact) named(name string) {
 	}
 }
 
-// SpeaksFrom remembers the machine that the contact speaks from, and returns the one remembered before; nil where there was none.
-func (c *Contact) SpeaksFrom(m Machine) (before *Machine) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before, c.machine = c.machine, &m
-	if before == nil || *before != m {
-		c.store.disk.note(&record.Spoke{Contact: c.number, Machine: m})
-	}
-	return before
-}
-
 // current is the channel of the last conversation, which may be there still.
 func (c *Contact) current() (channel [32]byte, ok bool) {
 	c.mu.Lock()
@@ -79,7 +68,7 @@ func (c *Contact) current() (channel [32]byte, ok bool) {
 
 // snapshot is all that is known of the contact beside messages. c.mu is held.
 func (c *Contact) snapshot() *record.State {
-	return &record.State{Contact: c.number, Identity: c.Identity, Name: c.name, Open: c.open, Asked: c.asked, Machine: c.machine,
+	return &record.State{Contact: c.number, Identity: c.Identity, Name: c.name, Open: c.open, Asked: c.asked, Machine: c.stays.last(),
 		Next: c.out.next, Sent: c.out.sent, Relayed: c.out.relayed, Delivered: c.out.delivered, Came: c.in.came, Shown: c.in.shown,
 		Failed: c.out.failed, IDs: c.in.ids}
 }

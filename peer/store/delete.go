@@ -158,6 +158,8 @@ func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
 		stays = d.stays(r.Channel)
 	case *record.Marks:
 		stays = !old || r.Receipt != nil && d.stays(r.Receipt.Head.Channel)
+	case *record.Moved:
+		stays = d.store.byNumber(r.Contact).remembers(r)
 	case *record.Named, *record.Spoke, *record.Open, *record.Failed, *record.State:
 		stays = !old
 	}

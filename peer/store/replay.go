@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"slices"
+	"time"
 
 	"sinete/peer/store/internal/journal"
 	"sinete/peer/store/internal/record"
@@ -49,7 +50,9 @@ func (p *replay) apply(r record.Record) {
 	case *record.Levels:
 		p.levels[r.Channel] = r.Other
 	case *record.Spoke:
-		p.contact(r.Contact).machine = &r.Machine
+		p.contact(r.Contact).stays.at(r.Machine, time.Time{})
+	case *record.Moved:
+		p.contact(r.Contact).stays.replay(r)
 	case *record.Open:
 		p.contact(r.Contact).open = r.Open
 	case *record.Queued:
@@ -91,7 +94,10 @@ func (p *replay) apply(r record.Record) {
 		c.out.confirm(r.Delivered)
 	case *record.State:
 		c := p.contact(r.Contact)
-		c.Identity, c.name, c.open, c.asked, c.machine = r.Identity, r.Name, r.Open, r.Asked, r.Machine
+		c.Identity, c.name, c.open, c.asked = r.Identity, r.Name, r.Open, r.Asked
+		if r.Machine != nil {
+			c.stays.at(*r.Machine, time.Time{})
+		}
 		if c.Identity != "" {
 			p.store.contacts[c.Identity] = c
 		}

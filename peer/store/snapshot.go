@@ -145,5 +145,6 @@ func (c *Contact) whole() (records [][]byte, ok bool) {
 	for _, t := range c.out.waiting {
 		records = append(records, (&record.Queued{Contact: c.number, Text: t}).Append(nil))
 	}
+	records = append(records, c.moves()...)
 	return append(records, c.snapshot().Append(nil)), true
 }

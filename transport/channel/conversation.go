@@ -161,26 +161,34 @@ func (l *ConversationLane) Erase() {
 	l.out, l.in, l.nextOut, l.nextIn = gone, gone, gone, gone
 }
 
-// MachineFrame authenticates a machine hash for a closed direction (section 7.5).
-func (c *Channel) MachineFrame(hash [32]byte) wire.MachineFrame {
+// MachineFrame authenticates a machine hash for a closed direction, and that another machine of the other side's was noticed, if so (section 7.5).
+func (c *Channel) MachineFrame(hash [32]byte, noticed bool) wire.MachineFrame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return wire.MachineFrame{Hash: hash, MAC: machineMAC(&c.sendingEpoch().machine[c.Role-1], hash)}
+	return wire.MachineFrame{Hash: hash, MAC: machineMAC(&c.sendingEpoch().machine[c.Role-1], hash, noticed)}
 }
 
-// CheckMachine verifies the other side's machine frame.
-func (c *Channel) CheckMachine(m wire.MachineFrame) error {
+// CheckMachine verifies the other side's machine frame, and reports whether they noticed another machine of this side's.
+func (c *Channel) CheckMachine(m wire.MachineFrame) (noticed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.epochs[0]
 	if c.theirs {
 		e = c.epochs[len(c.epochs)-1]
 	}
-	want := machineMAC(&e.machine[c.Role.Other()-1], m.Hash)
-	if !hmac.Equal(want[:], m.MAC[:]) {
-		return wire.Errorf(wire.CodeIntegrity, "the MAC of a machine frame is wrong")
+	for _, noticed := range []bool{false, true} {
+		want := machineMAC(&e.machine[c.Role.Other()-1], m.Hash, noticed)
+		if hmac.Equal(want[:], m.MAC[:]) {
+			return noticed, nil
+		}
 	}
-	return nil
+	return false, wire.Errorf(wire.CodeIntegrity, "the MAC of a machine frame is wrong")
 }
 
-func machineMAC(key *[32]byte, hash [32]byte) [32]byte { return wire.HMAC(key, hash[:]) }
+func machineMAC(key *[32]byte, hash [32]byte, noticed bool) [32]byte {
+	flag := []byte{0}
+	if noticed {
+		flag[0] = 1
+	}
+	return wire.HMAC(key, hash[:], flag)
+}

@@ -98,10 +98,10 @@ func TestRekeyConversation(t *testing.T) {
 				must(t, err)
 			}
 			rekeyed(t, i, r)
-			must(t, r.CheckMachine(i.MachineFrame([32]byte{1})))
+			checkMachine(t, r, i)
 			switched(t, i, r)
-			must(t, r.CheckMachine(i.MachineFrame([32]byte{1})))
-			must(t, i.CheckMachine(r.MachineFrame([32]byte{2})))
+			checkMachine(t, r, i)
+			checkMachine(t, i, r)
 		}
 		wantCommon(t, a, b, false)
 		must(t, confirm(a, b))
@@ -116,6 +116,16 @@ func TestRekeyConversation(t *testing.T) {
 			t.Errorf("%+v, %+v", a.Sent.Here(), b.Received.Here())
 		}
 	})
+}
+
+// checkMachine wants one side to take the other's machine frames, and to learn what was noticed.
+func checkMachine(t *testing.T, to, from *Channel) {
+	t.Helper()
+	for _, noticed := range []bool{false, true} {
+		if got, err := to.CheckMachine(from.MachineFrame([32]byte{1}, noticed)); err != nil || got != noticed {
+			t.Errorf("noticed: %v, %v", got, err)
+		}
+	}
 }
 
 // confirm has one side acknowledge all that it has, and the other learn of it.

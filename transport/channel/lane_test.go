@@ -301,14 +301,19 @@ func panics(f func()) (did bool) {
 func TestMachineFrames(t *testing.T) {
 	_, i, r := newConversation(t, wire.SuiteX25519AES256GCM)
 	hash := [32]byte{7}
-	m := i.MachineFrame(hash)
-	must(t, r.CheckMachine(m))
-	wantCode(t, i.CheckMachine(m), wire.CodeIntegrity) // reflected
+	m := i.MachineFrame(hash, false)
+	checkMachine(t, r, i)
+	refuses := func(c *Channel, m wire.MachineFrame) {
+		t.Helper()
+		_, err := c.CheckMachine(m)
+		wantCode(t, err, wire.CodeIntegrity)
+	}
+	refuses(i, m) // reflected
 	_, _, stranger := newConversation(t, wire.SuiteX25519AES256GCM)
-	wantCode(t, stranger.CheckMachine(m), wire.CodeIntegrity)
+	refuses(stranger, m)
 	for n := range m.Append(nil) {
 		altered, err := wire.ParseMachineFrame(flipped(m.Append(nil), n))
 		must(t, err)
-		wantCode(t, r.CheckMachine(altered), wire.CodeIntegrity)
+		refuses(r, altered)
 	}
 }

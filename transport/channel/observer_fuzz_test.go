@@ -85,7 +85,7 @@ type watch struct {
 // Whatever passes, in whatever order: the observer takes what protocol.md sections 3, 5.5 and 5.6 allow, and nothing else.
 func FuzzObserver(f *testing.F) {
 	_, end, messages := handshakeOf(f, wire.SuiteX25519AES256GCM)
-	machine := end.MachineFrame([32]byte{1}).Append(nil)
+	machine := end.MachineFrame([32]byte{1}, false).Append(nil)
 	handshake := []byte{seeDue, seeDue, seeDue, seeDue}
 	after := func(more ...byte) []byte { return append(slices.Clone(handshake), more...) }
 	window := handshake

@@ -43,7 +43,7 @@ func watching(t testing.TB, s ...wire.Suite) (c conversation, o *Observer, i *Ch
 // Every frame, from both sides, in every state of the handshake: only the one that is due is taken.
 func TestObserverHandshake(t *testing.T) {
 	_, i, messages := handshakeOf(t, wire.SuiteX25519MLKEM768AES256GCM)
-	machine := i.MachineFrame([32]byte{1}).Append(nil)
+	machine := i.MachineFrame([32]byte{1}, false).Append(nil)
 	body := func(f wire.FrameType) []byte {
 		if f <= wire.FrameAccept {
 			return messages[f-1].Body

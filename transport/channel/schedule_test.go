@@ -209,8 +209,10 @@ func conversationByTheText(t *testing.T, a algorithms, h *talk, prk, th []byte) 
 	}
 
 	hash := [32]byte{9}
-	m := h.ic.MachineFrame(hash)
-	if want := mac(sha256.New, expandLabel(a.hash, prk, "machine", append(bytes.Clone(th), 1), 32), hash[:]); !bytes.Equal(m.MAC[:], want) {
-		t.Errorf("the MAC of a machine frame: %x, by the text %x", m.MAC, want)
+	for flag, noticed := range []bool{false, true} {
+		m := h.ic.MachineFrame(hash, noticed)
+		if want := mac(sha256.New, expandLabel(a.hash, prk, "machine", append(bytes.Clone(th), 1), 32), hash[:], []byte{byte(flag)}); !bytes.Equal(m.MAC[:], want) {
+			t.Errorf("the MAC of a machine frame: %x, by the text %x", m.MAC, want)
+		}
 	}
 }

@@ -150,7 +150,7 @@ var knownKinds = map[string]func(k known){
 		d := k.number("direction")
 		c := newChannel(wire.Role(d), s, p, wire.KindConversation, k.one("prk"), k.one("th"))
 		k.same("the key", c.epochs[0].machine[d-1][:], k.one("machine-key"))
-		m := c.MachineFrame([32]byte(k.one("machine-hash")))
+		m := c.MachineFrame([32]byte(k.one("machine-hash")), k.number("noticed") == 1)
 		k.same("the MAC", m.MAC[:], k.one("mac"))
 	},
 	"rekey-mac": func(k known) {

@@ -286,11 +286,11 @@ def content(r):  # 5.4
     r.fixed(32, "parties")
     r.fixed(16, "id")
     r.number(8, "time")
-    kind = r.number(1, "type", (1, 2, 3), "unknown")
+    kind = r.number(1, "type", (1, 2, 3, 4), "unknown")
     if kind == 1:  # any UTF-8: this is no text8 or text16
         r.varint("number")
         utf8(r.rest("text", 1, 61000), "text")
-    elif kind == 2:
+    elif kind in (2, 4):
         r.fixed(32, "machine hash")
         r.text(2, "description", 1024)
 
@@ -581,7 +581,7 @@ def ratchet(v):  # 5.3
 def machine_mac(v):  # 7.5
     suite = suite_of(v, "prk", "th")
     key = expand_label(SUITES[suite][0], v.one("prk"), b"machine", v.one("th") + u(1, v.number("direction")), 32)
-    return [("machine-key", key), ("mac", hmac.digest(key, v.fixed("machine-hash", 32), "sha256"))]
+    return [("machine-key", key), ("mac", hmac.digest(key, v.fixed("machine-hash", 32) + u(1, v.number("noticed")), "sha256"))]
 
 def rekey_mac(v):  # 9.3; direction 0: rekey-please
     suite, direction = suite_of(v, "prk", "th"), v.number("direction")
@@ -621,7 +621,7 @@ COMPUTED = {
     "lane-keys": ("suite (lanes |prk th )lane ", lane_keys),
     "nonce": ("iv (seq )*", nonces),
     "ratchet": ("ratchet ", ratchet),
-    "machine-mac": ("suite prk th direction machine-hash ", machine_mac),
+    "machine-mac": ("suite prk th direction machine-hash noticed ", machine_mac),
     "rekey-mac": ("suite prk th direction channel unsigned ", rekey_mac),
     "proof-mac": ("suite prk th2 certificate seal delegation ", proof_mac),
     "accept-mac": ("suite prk th2 th3 certificate seal delegation ", accept_mac),

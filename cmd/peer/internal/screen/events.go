@@ -127,6 +127,17 @@ type HistoryEntry struct {
 	sent time.Time
 }
 
+// HistoryMachine tells that somebody spoke from another machine from then on.
+type HistoryMachine struct {
+	Name     string `json:"name"` // of the other person
+	Identity string `json:"identity"`
+	Since    string `json:"since,omitempty"`
+	Before   string `json:"before"` // descriptions
+	Now      string `json:"now"`
+
+	since time.Time
+}
+
 // History ends what history shows.
 type History struct {
 	Entries int `json:"entries"`
@@ -231,27 +242,28 @@ type Check struct {
 // Notice is progress, which only people are told.
 type Notice struct{ Text string }
 
-func (Session) name() string      { return "session" }
-func (Peers) name() string        { return "peers" }
-func (Conversation) name() string { return "conversation" }
-func (Message) name() string      { return "message" }
-func (Receipt) name() string      { return "receipt" }
-func (State) name() string        { return "state" }
-func (Store) name() string        { return "store" }
-func (HistoryEntry) name() string { return "history-entry" }
-func (History) name() string      { return "history" }
-func (Checked) name() string      { return "checked" }
-func (Done) name() string         { return "done" }
-func (Transcript) name() string   { return "transcript" }
-func (Connected) name() string    { return "connected" }
-func (Ciphers) name() string      { return "ciphers" }
-func (Menu) name() string         { return "menu" }
-func (Refused) name() string      { return "refused" }
-func (Warning) name() string      { return "warning" }
-func (Failure) name() string      { return "error" }
-func (Reader) name() string       { return "reader" }
-func (Check) name() string        { return "check" }
-func (Notice) name() string       { return "" }
+func (Session) name() string        { return "session" }
+func (Peers) name() string          { return "peers" }
+func (Conversation) name() string   { return "conversation" }
+func (Message) name() string        { return "message" }
+func (Receipt) name() string        { return "receipt" }
+func (State) name() string          { return "state" }
+func (Store) name() string          { return "store" }
+func (HistoryEntry) name() string   { return "history-entry" }
+func (HistoryMachine) name() string { return "history-machine" }
+func (History) name() string        { return "history" }
+func (Checked) name() string        { return "checked" }
+func (Done) name() string           { return "done" }
+func (Transcript) name() string     { return "transcript" }
+func (Connected) name() string      { return "connected" }
+func (Ciphers) name() string        { return "ciphers" }
+func (Menu) name() string           { return "menu" }
+func (Refused) name() string        { return "refused" }
+func (Warning) name() string        { return "warning" }
+func (Failure) name() string        { return "error" }
+func (Reader) name() string         { return "reader" }
+func (Check) name() string          { return "check" }
+func (Notice) name() string         { return "" }
 
 // timeForm is RFC 3339 with milliseconds.
 const timeForm = "2006-01-02T15:04:05.000Z07:00"
@@ -284,6 +296,15 @@ func HistoryOf(e store.Entry) HistoryEntry {
 		h.Direction = "in"
 	case store.Failed:
 		h.Reason = e.Reason.String()
+	}
+	return h
+}
+
+// HistoryMachineOf is a change from one machine of a contact's to the next.
+func HistoryMachineOf(c *store.Contact, before, now store.Stay) HistoryMachine {
+	h := HistoryMachine{Name: c.Name(), Identity: c.Identity, Before: before.Description, Now: now.Description, since: now.Since}
+	if !now.Since.IsZero() {
+		h.Since = now.Since.UTC().Format(timeForm)
 	}
 	return h
 }

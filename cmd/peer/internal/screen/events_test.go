@@ -41,6 +41,8 @@ func TestJSON(t *testing.T) {
 		{Transcript{ID: 2, Name: "Rui", Code: "1", Sent: 4, Received: 3}, `{"event":"transcript","id":2,"name":"Rui","code":"1","sent":4,"received":3}`},
 		{MessageOf(peer.Person{ID: 2}, &peer.Message{Text: "t", SentAt: sent, Labelled: true}),
 			`{"event":"message","id":2,"seq":0,"text":"t","sent_at":"2026-03-01T11:00:00.005Z","label":0,"labelled":true}`},
+		{HistoryMachine{Name: "Rui", Identity: "BI2@a", Before: "one", Now: "two"},
+			`{"event":"history-machine","name":"Rui","identity":"BI2@a","before":"one","now":"two"}`},
 		{Ciphers{trouble.SuiteNames([]wire.Suite{5})}, `{"event":"ciphers","suites":["P256-AES128GCM-SHA256"]}`},
 		{Menu{Commands: []string{"list"}}, `{"event":"menu","commands":["list"]}`},
 		{Refused{"send", "flow-denied", "t"}, `{"event":"refused","command":"send","code":"flow-denied","text":"t"}`},

@@ -51,6 +51,8 @@ func (s *lineScreen) Show(e Event) {
 		s.print(plain, storeLines(e)...)
 	case HistoryEntry:
 		s.print(plain, historyLine(e))
+	case HistoryMachine:
+		s.print(yellow, historyMachineLine(e))
 	case History:
 		s.print(faint, historyEnd(e))
 	case Checked:

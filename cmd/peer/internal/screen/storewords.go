@@ -39,6 +39,14 @@ func historyLine(e HistoryEntry) string {
 		labelWords(e.Labelled, e.Label, e.Compartments), strings.Join([]string{stateWords(e), verificationWords[e.Verification]}, ", "), e.Text)
 }
 
+func historyMachineLine(e HistoryMachine) string {
+	when := "                " // as wide as a time
+	if !e.since.IsZero() {
+		when = e.since.Local().Format("2006-01-02 15:04")
+	}
+	return fmt.Sprintf("%s  %s speaks from another machine since then: %s, before %s", when, e.Name, described(e.Now), described(e.Before))
+}
+
 func stateWords(e HistoryEntry) string {
 	switch e.State {
 	case store.Queued:

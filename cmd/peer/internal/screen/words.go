@@ -256,14 +256,20 @@ func WarningText(w *peer.Warning, name string) string {
 }
 
 func MachineChanged(name, before, now string) string {
-	describe := func(s string) string {
-		if s == "" {
-			return "a machine that was not described"
-		}
-		return s
-	}
 	return fmt.Sprintf("%s writes from another machine than before. Before: %s. Now: %s. Ask them, by another way than this one, whether that is right",
-		name, describe(before), describe(now))
+		name, described(before), described(now))
+}
+
+func MachineChangeNoticed(name, before string) string {
+	return fmt.Sprintf("%s has been told that you write from another machine than before. Before: %s. If you have not changed machines, somebody else writes in your name: have your card revoked",
+		name, described(before))
+}
+
+func described(machine string) string {
+	if machine == "" {
+		return "a machine that was not described"
+	}
+	return machine
 }
 
 // pinHabit says when a card asks for its PIN.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/terminal"
@@ -83,9 +85,11 @@ func Contact(s *store.Store, who string) (*store.Contact, error) {
 	return nil, trouble.SeveralKept(who, found)
 }
 
-// Show shows the messages that a query finds, oldest first, what damage is found on the way that was not known, and how many messages they are.
+// Show shows the messages that a query finds, oldest first, with the changes of people's machines between them, what damage is found on the way that was
+// not known, and how many messages they are.
 func Show(ctx context.Context, s *store.Store, q store.Query, out screen.Screen) error {
 	n, known := 0, len(s.Damage())
+	changes := changesOfMachines(s, q)
 	for e, err := range s.History(q) {
 		if err == nil {
 			err = ctx.Err()
@@ -93,12 +97,40 @@ func Show(ctx context.Context, s *store.Store, q store.Query, out screen.Screen)
 		if err != nil {
 			return err
 		}
+		for len(changes) > 0 && !changes[0].at.After(e.At) {
+			out.Show(changes[0].event)
+			changes = changes[1:]
+		}
 		out.Show(screen.HistoryOf(e))
 		n++
+	}
+	for _, c := range changes {
+		out.Show(c.event)
 	}
 	warnDamaged(s.Damage()[known:], out)
 	out.Show(screen.History{Entries: n})
 	return nil
+}
+
+// changeOfMachine is shown between the messages before it and those after it.
+type changeOfMachine struct {
+	at    time.Time
+	event screen.HistoryMachine
+}
+
+// changesOfMachines are those that a query means, oldest first: none where it looks for words of messages.
+func changesOfMachines(s *store.Store, q store.Query) (changes []changeOfMachine) {
+	for _, c := range s.Contacts() {
+		all := c.Machines()
+		for i := 1; i < len(all); i++ {
+			at := all[i].Since
+			if q.Search == "" && (q.With == "" || q.With == c.Identity) && !at.Before(q.Since) && (q.Until.IsZero() || at.Before(q.Until)) {
+				changes = append(changes, changeOfMachine{at, screen.HistoryMachineOf(c, all[i-1], all[i])})
+			}
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b changeOfMachine) int { return a.at.Compare(b.at) })
+	return changes
 }
 
 // ShowHistory is peer history and its flags.

@@ -31,6 +31,7 @@ const (
 	KindQueuedAs Kind = 14 // queued, under a label that the owner chose
 	KindPastAs   Kind = 15 // past, likewise
 	KindLevels   Kind = 16
+	KindMoved    Kind = 17
 )
 
 // Record is one of the structs below, as a pointer. Records are u8 kind, u32 contact (but for blobs), and their own fields, in the primitive
@@ -50,9 +51,16 @@ type Named struct {
 // Blob is what several channels show: a certificate, a delegation with its seal, a staple. It is named by its SHA-256.
 type Blob struct{ Bytes []byte }
 
-// Spoke is the machine that a contact spoke from last.
+// Spoke is the machine that a contact spoke from last. Versions before Moved wrote it.
 type Spoke struct {
 	Contact uint32
+	Machine Machine
+}
+
+// Moved tells that a contact speaks from another machine since then, or for the first time; or that the description of that one is another now.
+type Moved struct {
+	Contact uint32
+	At      time.Time
 	Machine Machine
 }
 
@@ -173,6 +181,15 @@ func (c *Spoke) Append(b []byte) []byte {
 
 func (c *Spoke) parse(r *reader) {
 	c.Contact, c.Machine.Hash, c.Machine.Description = r.u32(), r.hash(), string(r.rest())
+}
+
+func (c *Moved) Append(b []byte) []byte {
+	b = append(appendTime(appendContact(b, KindMoved, c.Contact), c.At), c.Machine.Hash[:]...)
+	return append(b, c.Machine.Description...)
+}
+
+func (c *Moved) parse(r *reader) {
+	c.Contact, c.At, c.Machine.Hash, c.Machine.Description = r.u32(), r.time(), r.hash(), string(r.rest())
 }
 
 func (c *Channel) Append(b []byte) []byte {
@@ -374,6 +391,7 @@ func (c *Open) ContactNumber() *uint32     { return &c.Contact }
 func (c *State) ContactNumber() *uint32    { return &c.Contact }
 func (c *Past) ContactNumber() *uint32     { return &c.Contact }
 func (c *Levels) ContactNumber() *uint32   { return &c.Contact }
+func (c *Moved) ContactNumber() *uint32    { return &c.Contact }
 
 // Parse reads a record. Nothing in it aliases b.
 func Parse(b []byte) (Record, error) {
@@ -412,6 +430,8 @@ func Parse(b []byte) (Record, error) {
 		c = &Past{Text: Text{Labelled: true}}
 	case KindLevels:
 		c = &Levels{}
+	case KindMoved:
+		c = &Moved{}
 	default:
 		return nil, &wire.MalformedError{What: "record", Reason: fmt.Sprintf("of kind %d", k)}
 	}

@@ -25,6 +25,7 @@ func records() []Record {
 		&Queued{1, text}, &Sent{1, at, flight}, &Received{1, at, 5, flight}, &Marks{1, 2, 3, 4, nil}, &Marks{1, 2, 3, 4, &seal},
 		&Failed{1, 2, 3, wire.CodeFlowDenied}, &Open{1, true}, &Past{1, text, true, 0},
 		&Queued{1, labelled}, &Past{1, labelled, false, wire.CodeLabelDenied}, &Levels{1, [32]byte{1}, level, wire.Level{}},
+		&Moved{1, at, Machine{[32]byte{1}, "a machine"}},
 		&State{Contact: 1, Identity: "BI1@0", Name: "Ana", Open: true, Machine: &Machine{[32]byte{1}, "a machine"}, Next: 1, Came: 5, Shown: 4,
 			Failed: []Failed{{1, 2, 3, 4}}, IDs: [][16]byte{{1}, {2}}},
 	}
@@ -42,7 +43,7 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%T is of another contact", r)
 		}
 		switch r.(type) {
-		case *Blob, *Spoke, *Epoch, *Queued, *Past, *State, *Marks: // that end with as much as there is
+		case *Blob, *Spoke, *Moved, *Epoch, *Queued, *Past, *State, *Marks: // that end with as much as there is
 			continue
 		}
 		for n := range b {
