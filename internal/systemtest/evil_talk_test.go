@@ -169,12 +169,18 @@ type forgery struct {
 	without func(e *wire.SealEntry, outer bool) (leaves bool) // which heads are left out
 }
 
-// content makes the next text's inner envelope. The label is the level that the relay gave this side.
+// content makes the next text's inner envelope.
 func (t *evilTalk) content(text string) channel.Sealed {
-	c := wire.Content{Parties: wire.Parties(t.own.Identity, t.own.KeyHash, t.other.Identity, t.other.KeyHash),
-		Time: uint64(time.Now().UnixMilli()), Type: wire.ContentText, Number: t.number, Text: text}
-	rand.Read(c.ID[:])
+	c := wire.Content{Type: wire.ContentText, Number: t.number, Text: text}
 	t.number++
+	return t.contentOf(c)
+}
+
+// contentOf makes an inner envelope of any content. The label is the level that the relay gave this side.
+func (t *evilTalk) contentOf(c wire.Content) channel.Sealed {
+	c.Parties = wire.Parties(t.own.Identity, t.own.KeyHash, t.other.Identity, t.other.KeyHash)
+	c.Time = uint64(time.Now().UnixMilli())
+	rand.Read(c.ID[:])
 	return t.inner.Seal(nil, t.open.Level, c.Append(nil))
 }
 

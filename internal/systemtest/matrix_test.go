@@ -1,10 +1,13 @@
 package systemtest
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sinete/peer"
@@ -15,7 +18,10 @@ import (
 
 var updateMatrix = flag.Bool("update-matrix", false, "write testdata/flow-matrix.txt again")
 
-const matrixFile = "testdata/flow-matrix.txt"
+const (
+	rulesFile  = "testdata/flow-rules.txt"
+	matrixFile = "testdata/flow-matrix.txt"
+)
 
 // matrixLevels are the levels of the matrix, each with its facts: bit 0 is `at least rank 1`, bit 1 `at least rank 2`, bits 2 and 3 the compartments a and b.
 var matrixLevels = []struct {
@@ -34,6 +40,43 @@ var published = map[string]func(sender, recipient uint) bool{
 
 var matrixPolicies = []string{"no-write-up", "no-write-down", "equal"}
 
+// relation is how a sender's level stands to a recipient's: a row of rulesFile.
+type relation struct{ rank, compartments string }
+
+func relationOf(sender, recipient wire.Level) relation {
+	lacks := func(a, b wire.Level) bool {
+		return slices.ContainsFunc(b.Compartments, func(c string) bool { return !slices.Contains(a.Compartments, c) })
+	}
+	return relation{[]string{"lower", "same", "higher"}[1+cmp.Compare(sender.Rank, recipient.Rank)],
+		map[[2]bool]string{{false, false}: "same", {true, false}: "fewer", {false, true}: "more", {true, true}: "others"}[[2]bool{
+			lacks(sender, recipient), lacks(recipient, sender)}]}
+}
+
+// openDirections is what rulesFile says: whether a sender may write, by policy and relation.
+var openDirections = sync.OnceValue(func() map[string]map[relation]bool {
+	b, err := os.ReadFile(rulesFile)
+	if err != nil {
+		panic(err)
+	}
+	rules := map[string]map[relation]bool{}
+	for line := range strings.Lines(string(b)) {
+		cells := strings.Fields(line)
+		if cells[0] == "#" {
+			continue
+		}
+		for i, policy := range matrixPolicies {
+			if rules[policy] == nil {
+				rules[policy] = map[relation]bool{}
+			}
+			open, known := map[string]bool{"open": true, "closed": false}[cells[2+i]]
+			if r := (relation{cells[0], cells[1]}); known {
+				rules[policy][r] = open
+			}
+		}
+	}
+	return rules
+})
+
 func matrixLevel(i int) wire.Level {
 	l := wire.Level{}
 	name, in, _ := strings.Cut(strings.TrimSuffix(matrixLevels[i].name, "}"), "{")
@@ -51,14 +94,20 @@ type rule struct {
 }
 
 func ruleOf(policy string, from, to int) rule {
-	may := published[policy]
-	s, r := matrixLevels[from].facts, matrixLevels[to].facts
-	x := rule{open: may(s, r), connect: may(s, r) || may(r, s)}
-	for _, l := range matrixLevels {
-		below := l.facts&^s == 0
-		x.labels = append(x.labels, x.open && below && may(l.facts, r))
+	may := func(from, to int) bool {
+		return openDirections()[policy][relationOf(matrixLevel(from), matrixLevel(to))]
+	}
+	x := rule{open: may(from, to), connect: may(from, to) || may(to, from)}
+	for l := range matrixLevels {
+		x.labels = append(x.labels, x.open && isBelow(l, from) && may(l, to))
 	}
 	return x
+}
+
+// isBelow reports whether a label of one level is that of an author of the other, or below it.
+func isBelow(label, author int) bool {
+	r := relationOf(matrixLevel(label), matrixLevel(author))
+	return r.rank != "higher" && (r.compartments == "same" || r.compartments == "fewer")
 }
 
 func (x rule) line(policy string, from, to int) string {
@@ -74,22 +123,43 @@ func (x rule) line(policy string, from, to int) string {
 		strings.Join(labels, " "))
 }
 
-const matrixHead = `# Who may do what to whom: one line for each policy, sender's level and recipient's level. The test that holds this file against the
-# published rules, and the relay against both, is internal/systemtest/matrix_test.go.
+const matrixHead = `# Who may do what to whom: one line for each policy, sender's level and recipient's level, made of flow-rules.txt by internal/systemtest/matrix_test.go, which
+# holds the running relay against it. rank{compartments}. There is a pair of levels here for each row of flow-rules.txt.
 #
 # connect    either may ask the other for a conversation
-# message    content passes from the sender to the recipient, under the sender's level
+# message    content passes from the sender to the recipient, under the sender's level: this is the direction in flow-rules.txt
 # head       acknowledgements pass, from the sender to the recipient
 # handshake  its messages pass
 # machine    the statement which machine the sender writes from: full with a description, hash without
 # list       the sender's list says that they may write there
-# labels     under which a sender who may label below their own level can write
+# labels     under which content passes, of a sender who may label below their own level: the label is theirs or below it (lower or the same in rank, the
+#            same or fewer compartments), and flow-rules.txt opens the direction both from the sender's level and from the label. A sender without that
+#            right can write under their own level only
 #
 # policy       sender  recip.  connect  message  head     handshake  machine  list     labels
 `
 
-// The file says what the published rules say.
+// The rules say what is published, of each relation that two levels can have, and the matrix is made of them.
 func TestMatrixIsThatOfTheRules(t *testing.T) {
+	met := map[relation]bool{}
+	for policy, may := range published {
+		if n := len(openDirections()[policy]); n != 12 {
+			t.Errorf("%s has %d rules for %s, not 12", rulesFile, n, policy)
+		}
+		for from, s := range matrixLevels {
+			for to, r := range matrixLevels {
+				how := relationOf(matrixLevel(from), matrixLevel(to))
+				met[how] = true
+				open, known := openDirections()[policy][how]
+				if !known || open != may(s.facts, r.facts) {
+					t.Errorf("%s says of %s and %s, %v: %v, %v", rulesFile, s.name, r.name, how, open, known)
+				}
+			}
+		}
+	}
+	if len(met) != 12 {
+		t.Errorf("the levels of the matrix meet in %d ways, not 12", len(met))
+	}
 	var b strings.Builder
 	b.WriteString(matrixHead)
 	for _, policy := range matrixPolicies {
@@ -172,8 +242,8 @@ func meetByMatrix(t *testing.T, a, b *peer.Session, ab, ba rule) {
 	sessionNext[*peer.Opened](t, a) // one's own
 }
 
-// Under which labels an author may write, who has the right to label below their level or has not: the relay answers by the matrix when asked first, and when
-// content comes unasked.
+// Under which labels an author may write, who has the right to label below their level or has not, in open directions and in closed ones: the relay answers by
+// the matrix when asked first, and when content of any kind comes unasked.
 func TestMatrixOfLabels(t *testing.T) {
 	for _, policy := range matrixPolicies {
 		t.Run(policy, func(t *testing.T) {
@@ -191,7 +261,7 @@ func TestMatrixOfLabels(t *testing.T) {
 						w.levels[w.identity(card)], w.below[w.identity(card)] = matrixLevel(i), right
 						author := w.evilPeer(t, card)
 						for j, reader := range readers {
-							if x := ruleOf(policy, i, j); x.open && (right || j == i) {
+							if x := ruleOf(policy, i, j); x.connect {
 								labelsByMatrix(t, w, author, reader, i, (i+j)%len(matrixLevels), right, x)
 							}
 						}
@@ -228,7 +298,7 @@ func labelsByMatrix(t *testing.T, w *world, author *evil, reader *peer.Session, 
 		switch {
 		case may(l):
 			want = wire.CodeBye
-		case !right && matrixLevels[l].facts&^matrixLevels[own].facts == 0: // below, and that is all there is to say
+		case x.open && !right && isBelow(l, own): // and that is all there is to say
 			want = wire.CodeLabelDenied
 		}
 		if number != want {
@@ -239,8 +309,14 @@ func labelsByMatrix(t *testing.T, w *world, author *evil, reader *peer.Session, 
 		}
 		talk.open.Level = matrixLevel(l)
 		talk.say("labelled", forgery{})
-		if m := next[*peer.Message](t, at); !m.Label.Equal(matrixLevel(l)) {
-			t.Errorf("label %v in place of %s", m.Label, matrixLevels[l].name)
+		if m := next[*peer.Message](t, at); !m.Label.Equal(matrixLevel(l)) || m.Labelled == (l == own) {
+			t.Errorf("label %v, %v, in place of %s", m.Label, m.Labelled, matrixLevels[l].name)
+		}
+		statement := wire.Machine{Description: "labelled"}
+		talk.put(forgery{}, talk.contentOf(wire.Content{Type: wire.ContentMachine, Machine: statement}).Body)
+		talk.close(forgery{})
+		if m := next[*peer.MachineStatement](t, at); m.Description != statement.Description {
+			t.Errorf("the machine statement %+v", m)
 		}
 	}
 	if may(last) {
@@ -249,7 +325,10 @@ func labelsByMatrix(t *testing.T, w *world, author *evil, reader *peer.Session, 
 		return
 	}
 	talk.open.Level = matrixLevel(last)
-	talk.say("under a label that may not be", forgery{})
+	kinds := []wire.Content{{Type: wire.ContentText, Text: "under a label that may not be"}, {Type: wire.ContentBye},
+		{Type: wire.ContentMachine, Machine: wire.Machine{Description: "under a label that may not be"}}}
+	talk.put(forgery{}, talk.contentOf(kinds[own%len(kinds)]).Body)
+	talk.close(forgery{})
 	talk.closed(wire.CodeFlowDenied)
 	heardNothing(t, at, wire.CodeFlowDenied)
 }
