@@ -56,10 +56,11 @@ func trusted(r *Report, anchors []*x509.Certificate) error {
 }
 
 // derived are the files that follow from the others.
-var derived = []string{manifestFile}
+var derived = []string{manifestFile, scriptFile}
 
 // derive adds them.
 func derive(files map[string][]byte, r *Report) {
+	files[scriptFile] = script
 	files[manifestFile] = manifest(files)
 }
 

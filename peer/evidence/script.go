@@ -1,0 +1,10 @@
+package evidence
+
+import _ "embed"
+
+const scriptFile = "verify.sh"
+
+// script verifies a bundle without any program of ours, and goes with it.
+//
+//go:embed verify.sh
+var script []byte
