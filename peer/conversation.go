@@ -62,13 +62,14 @@ type secured struct {
 	toThem, fromUs [32]byte // parties of what is sent, and of what is received
 }
 
-// sending is the sending side of a conversation. The conversation's mu guards flights, granted, receipts and stalled.
+// sending is the sending side of a conversation. The conversation's mu guards flights, went, granted, receipts and stalled.
 type sending struct {
 	room     chan struct{} // raised when H3 has made room
 	progress chan struct{} // raised at each H3
 	owed     chan struct{} // raised when there is more to acknowledge, where this user may not write
 	flights  []sentFlight
-	granted  []wire.Level     // labels below this user's level that the relay lets through
+	granted  []wire.Level // labels below this user's level that the relay lets through
+	went     passing
 	receipts map[Stage]uint64 // next number of each stage
 	stalled  *time.Timer
 
@@ -221,7 +222,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 	s.byChannel[ch.ID] = c
 	c.contact = s.cfg.Store.Contact(other.Identity, other.Name)
 	c.talk = c.contact.Talk(store.Channel{ID: ch.ID, Role: c.role, Suite: ch.Suite, TH: ch.TH(), Own: config.Credentials, Other: shown,
-		OwnLevel: c.Level, OtherLevel: c.Person.Level})
+		OwnLevel: c.Level, OtherLevel: c.Person.Level, Relay: store.Relay{Name: s.relay.Name, Chain: s.relay.Chain}})
 	s.mu.Unlock()
 	if err := c.talk.Save(); err != nil {
 		c.events.put(storeWarning(err))
@@ -269,7 +270,7 @@ func (c *Conversation) checkContext(h *wire.Hello) (deployment string, err error
 type inHop struct{ c *Conversation }
 
 func (m inHop) Send(ctx context.Context, f wire.Frame) error {
-	return m.c.lane.Flight(ctx, link.Flight{Items: []link.Item{{Type: wire.EnvelopeHandshake, Payload: f.Append(nil)}}})
+	return m.c.flight(ctx, link.Flight{Items: []link.Item{{Type: wire.EnvelopeHandshake, Payload: f.Append(nil)}}}, nil)
 }
 
 func (m inHop) Receive(ctx context.Context) (wire.Frame, error) {

@@ -23,6 +23,7 @@ type incoming struct {
 	verified    *uint64         // number of their last text whose seals were verified
 	handshaken  bool            // the last message of their side of the first handshake has come
 	over        chan struct{}   // closed when the reader is done
+	came        passing
 
 	more    chan struct{} // raised when there is more to store
 	mu      sync.Mutex
@@ -56,16 +57,19 @@ func (in *incoming) takeAll() []sealedFlight {
 
 // deliver takes a verified flight of the hop. Errors of the conversation end it and nothing else.
 func (c *Conversation) deliver(f *link.Received) error {
+	passes := c.comes(f)
 	for i := range f.Pieces {
 		if err := c.take(&f.Pieces[i]); err != nil {
 			c.fail(err)
 			return &endedError{wire.CodeOf(err)}
 		}
+		c.follow(passes, &f.Pieces[i])
 	}
 	if c.in.flight != nil {
 		c.fail(wire.Errorf(wire.CodeUnsealed, "content under the relay's seal, and not under its author's"))
 		return &endedError{wire.CodeUnsealed}
 	}
+	c.came(passes, f.Closing)
 	if c.isEstablished() {
 		c.keys.Note()
 	}

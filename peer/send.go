@@ -55,7 +55,7 @@ func (c *Conversation) send() error {
 			err = c.sendTexts(items, texts)
 			c.keys.Note()
 		case len(items) > 0:
-			err = c.lane.Flight(c.ctx, link.Flight{Items: items})
+			err = c.flight(c.ctx, link.Flight{Items: items}, nil)
 		case leaving && !stopped:
 			return c.sendBye()
 		default:
@@ -186,7 +186,7 @@ func (f *outgoing) send(next uint64, texts bool) error {
 	if !f.label.Equal(c.Level) {
 		class = f.label.String() // what is below this user's level shares no batch with what is at it (section 4.4)
 	}
-	return c.lane.Flight(c.ctx, link.Flight{Items: f.items, Class: class, Sealed: func(heads []wire.SealEntry) {
+	return c.flight(c.ctx, link.Flight{Items: f.items, Class: class, Sealed: func(heads []wire.SealEntry) {
 		if f.kept != nil {
 			f.kept.Seal = heads[0]
 			c.talk.Keep(c.ctx, f.kept)
@@ -203,7 +203,7 @@ func (f *outgoing) send(next uint64, texts bool) error {
 		}
 		c.mu.Unlock()
 		return []wire.Head{h}
-	}})
+	}}, f.kept)
 }
 
 // one sends a content that is no text. noticed is what it tells of, if it does.
@@ -235,6 +235,7 @@ func (c *Conversation) relayed(e *wire.SealEntry) {
 	p := e.Head.Yours
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.taken(e)
 	for i := len(c.flights) - 1; i >= 0; i-- {
 		if f := c.flights[i]; f.texts && !f.hop.After(p) {
 			c.talk.Relayed(f.next)

@@ -108,6 +108,14 @@ func (l *Link) Lane(s *transport.Stream) *Lane {
 	return lane
 }
 
+// First is where the lane's epoch in a direction begins.
+func (l *Lane) First(d wire.Direction) wire.Place {
+	if d == l.link.Role.Sends() {
+		return l.hop.Sent.First()
+	}
+	return l.hop.Received.First()
+}
+
 // Drop forgets the lane, keys and all, once its stream is given up: its deadlines no longer count, and acknowledgements for it are ignored.
 func (l *Lane) Drop() {
 	l.link.mu.Lock()

@@ -18,6 +18,7 @@ import (
 type Checked struct {
 	Sent, Received int // texts that are proved; one that was sent again counts again
 	Receipts       int // of the other persons, that agree with what was sent
+	Passages       int // seals of the relay's over what was sent and received
 	Faults         []Fault
 }
 
@@ -41,21 +42,34 @@ func Check(all iter.Seq2[store.Evidence, error], policy *cardauth.Policy) (*Chec
 			c.found.Faults = append(c.found.Faults, Fault{e.Channel.With, e.Channel.ID, e.Own, err})
 		}
 	}
+	for _, p := range c.passages { // last, since they may stand before the flights that they speak of
+		k := c.known(p.Channel)
+		switch proves, err := c.passed(k, p.Passage, c.lanes[k.ID][k.sends(p.Own)-1].digests); {
+		case err != nil:
+			c.found.Faults = append(c.found.Faults, Fault{k.With, k.ID, p.Own, err})
+		case proves:
+			c.found.Passages++
+		}
+	}
 	return c.found, nil
 }
 
 type checker struct {
 	*kept
-	lanes map[[32]byte]*[2]lane
-	found *Checked
+	lanes    map[[32]byte]*[2]lane
+	passages []store.Evidence
+	found    *Checked
 }
 
 // lane is what was seen of one direction of a channel.
 type lane struct {
-	here   wire.Place // after the last flight
-	last   wire.Place // the last of the epoch before, in which there was anything
-	sealed map[wire.Place]bool
+	here    wire.Place // after the last flight
+	last    wire.Place // the last of the epoch before, in which there was anything
+	sealed  map[wire.Place]bool
+	digests map[position][32]byte // of the envelopes
 }
+
+func newLane() lane { return lane{sealed: map[wire.Place]bool{}, digests: map[position][32]byte{}} }
 
 func (c *checker) check(e *store.Evidence) error {
 	k := c.known(e.Channel)
@@ -64,7 +78,7 @@ func (c *checker) check(e *store.Evidence) error {
 	}
 	lanes := c.lanes[k.ID]
 	if lanes == nil {
-		lanes = &[2]lane{{sealed: map[wire.Place]bool{}}, {sealed: map[wire.Place]bool{}}}
+		lanes = &[2]lane{newLane(), newLane()}
 		c.lanes[k.ID] = lanes
 	}
 	if e.Receipt != nil {
@@ -75,6 +89,10 @@ func (c *checker) check(e *store.Evidence) error {
 			return fmt.Errorf("a receipt for %d envelopes of epoch %d, of which no flight is stored", place.Count, place.Epoch)
 		}
 		c.found.Receipts++
+		return nil
+	}
+	if e.Passage != nil {
+		c.passages = append(c.passages, *e)
 		return nil
 	}
 	d := k.sends(e.Own)
@@ -90,6 +108,9 @@ func (c *checker) check(e *store.Evidence) error {
 		return err
 	}
 	l.sealed[*e.Flight.Seal.Head.Mine] = true
+	for i := range e.Flight.Envelopes {
+		l.digests[position{e.Flight.Epoch, e.Flight.First + uint64(i)}] = e.Flight.Envelopes[i].Digest()
+	}
 	return c.texts(k, d, e)
 }
 

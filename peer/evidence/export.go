@@ -207,6 +207,9 @@ func (x *export) side(k *known, own bool) *collected {
 }
 
 func (x *export) collect(e *store.Evidence) {
+	if e.Passage != nil {
+		return
+	}
 	k := x.known(e.Channel)
 	if e.Receipt != nil {
 		if k.err == nil {

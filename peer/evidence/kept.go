@@ -31,6 +31,9 @@ type known struct {
 	err     error      // why nothing of it proves anything
 	signers [2]*signer // by direction
 	sealed  [2]*wire.SealedDelegation
+
+	relay    *signer // nil: not verified yet
+	relayErr error   // why its certificates are refused
 }
 
 // sends is the direction of the owner, or of the other.

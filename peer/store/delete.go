@@ -156,6 +156,10 @@ func (d *deletion) keep(at journal.Position, b []byte) ([]byte, bool) {
 		stays = d.stays(r.Channel)
 	case *record.Levels:
 		stays = d.stays(r.Channel)
+	case *record.Hop:
+		stays = d.stays(r.Channel)
+	case *record.Passed:
+		stays = d.stays(r.Passage.Channel)
 	case *record.Marks:
 		stays = !old || r.Receipt != nil && d.stays(r.Receipt.Head.Channel)
 	case *record.Moved:

@@ -10,13 +10,15 @@ import (
 	"sinete/wire"
 )
 
-// Evidence is one thing that the store holds in proof of messages (protocol.md section 12): a flight, or a receipt for the owner's.
+// Evidence is one thing that the store holds in proof of messages (protocol.md section 12): a flight, a receipt for the owner's, or what the relay
+// has sealed of them.
 type Evidence struct {
 	Channel *Known
-	At      time.Time // when it was stored; of a receipt zero
+	At      time.Time // when a flight was stored
 	Own     bool      // the owner's flight
 	Flight  *Flight   // Text is set in its envelopes that have one
 	Receipt *wire.SealEntry
+	Passage *Passage // by which the relay says when it had flights; they may come before it or after
 }
 
 // Known is what the store knows of a channel.
@@ -35,6 +37,7 @@ type gathering struct {
 	blobs    map[[32]byte][]byte
 	channels map[[32]byte]*Known
 	records  map[[32]byte]*record.Channel
+	hops     map[[32]byte]*record.Hop
 	texts    map[uint32]map[uint64]journal.Position // of the owner's
 }
 
@@ -44,7 +47,8 @@ func (s *Store) Evidence() iter.Seq2[Evidence, error] {
 		if s.disk == nil {
 			return
 		}
-		g := &gathering{s, map[[32]byte][]byte{}, map[[32]byte]*Known{}, map[[32]byte]*record.Channel{}, map[uint32]map[uint64]journal.Position{}}
+		g := &gathering{s, map[[32]byte][]byte{}, map[[32]byte]*Known{}, map[[32]byte]*record.Channel{}, map[[32]byte]*record.Hop{},
+			map[uint32]map[uint64]journal.Position{}}
 		_, err := s.disk.journal.Scan(journal.Mark{}, g.gather)
 		if err == nil {
 			g.complete()
@@ -62,7 +66,8 @@ func (s *Store) Evidence() iter.Seq2[Evidence, error] {
 }
 
 func (g *gathering) gather(at journal.Position, b []byte) error {
-	if k := record.Kind(b[0]); k == record.KindSent || k == record.KindReceived {
+	switch record.Kind(b[0]) {
+	case record.KindSent, record.KindReceived, record.KindPassed:
 		return nil
 	}
 	r, err := record.Parse(b)
@@ -77,6 +82,8 @@ func (g *gathering) gather(at journal.Position, b []byte) error {
 		g.known(r.Channel)
 	case *record.Epoch:
 		g.known(r.Channel).Epochs[r.Epoch] = r.TH
+	case *record.Hop:
+		g.hops[r.Channel] = r
 	case *record.Queued:
 		if g.texts[r.Contact] == nil {
 			g.texts[r.Contact] = map[uint64]journal.Position{}
@@ -101,6 +108,9 @@ func (g *gathering) complete() {
 		k := g.channels[id]
 		k.Trimmed, k.At, k.With = r.Trimmed, r.At, g.store.byNumber(r.Contact).Identity
 		k.Channel = Channel{ID: id, Role: r.Role, Suite: r.Suite, TH: k.Epochs[0], Own: g.credentials(r.Own), Other: g.credentials(r.Other)}
+		if hop := g.hops[id]; hop != nil {
+			k.Relay = Relay{hop.Relay, g.credentials(record.Credentials{Chain: hop.Chain}).Chain}
+		}
 	}
 }
 
@@ -143,6 +153,8 @@ func (g *gathering) evidence(b []byte) (e Evidence, ok bool) {
 			return e, false
 		}
 		e = Evidence{Receipt: r.Receipt, Channel: g.channels[r.Receipt.Head.Channel]}
+	case *record.Passed:
+		e = Evidence{Own: r.Passage.Own, Passage: &r.Passage, Channel: g.channels[r.Passage.Channel]}
 	}
 	return e, e.Channel != nil
 }

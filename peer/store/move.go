@@ -277,8 +277,10 @@ func (m *merging) adopts(r record.Record) bool {
 	switch r := r.(type) {
 	case *record.Named:
 		return false
-	case *record.Channel, *record.Epoch, *record.Levels:
+	case *record.Channel, *record.Epoch, *record.Levels, *record.Hop:
 		return true
+	case *record.Passed:
+		return m.fresh[theirs] || !r.Passage.Own
 	case *record.Queued:
 		return m.adoptsOwn(r, theirs)
 	case *record.Past:

@@ -19,6 +19,8 @@ type (
 	Machine  = record.Machine
 	Flight   = record.Flight
 	Envelope = record.Envelope
+	Passage  = record.Passage
+	Step     = record.Step
 )
 
 // What an envelope may be to the store.

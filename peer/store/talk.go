@@ -27,6 +27,13 @@ type Channel struct {
 	Own, Other wire.Credentials
 
 	OwnLevel, OtherLevel wire.Level // by the relay's word
+	Relay                Relay
+}
+
+// Relay is the one that a conversation goes through.
+type Relay struct {
+	Name  string   // by which the owner meant it
+	Chain [][]byte // as in wire.Credentials
 }
 
 // Talk begins a conversation: everything unconfirmed waits again, for it.
@@ -41,6 +48,9 @@ func (c *Contact) Talk(ch Channel) *Talk {
 		r.Own, r.Other = c.blobs(ch.Own), c.blobs(ch.Other)
 		c.preamble = c.preamble.with(r, &record.Epoch{Contact: c.number, Channel: ch.ID, TH: ch.TH},
 			&record.Levels{Contact: c.number, Channel: ch.ID, Own: ch.OwnLevel, Other: ch.OtherLevel})
+		hop := &record.Hop{Contact: c.number, Channel: ch.ID, Relay: ch.Relay.Name}
+		hop.Chain = c.blobs(wire.Credentials{Chain: ch.Relay.Chain}).Chain
+		c.preamble = c.preamble.with(hop)
 	}
 	c.opens(true)
 	c.asked = ch.Role == wire.RoleInitiator
@@ -115,6 +125,11 @@ func (t *Talk) Keep(ctx context.Context, f *Flight) {
 	d := t.contact.store.disk
 	d.waitForRoom(ctx)
 	d.note(&record.Sent{Contact: t.contact.number, At: time.Now(), Flight: *f})
+}
+
+// Passed notes what the relay has sealed of the conversation's lane.
+func (t *Talk) Passed(p *Passage) {
+	t.contact.store.disk.note(&record.Passed{Contact: t.contact.number, Passage: *p})
 }
 
 // Sent notes that all texts before next have been written, and returns the first that had not been before; ok is false where there is none.

@@ -13,6 +13,7 @@ type Transcript struct {
 	direction wire.Direction
 
 	mu     sync.Mutex
+	first  [32]byte // T(-1) of the epoch
 	here   mark
 	acked  mark   // the last place acknowledged; at first T(-1)
 	sealed []mark // ascending, after acked
@@ -30,7 +31,7 @@ type mark struct {
 
 func newTranscript(epoch uint64, th []byte, lane uint64, d wire.Direction) *Transcript {
 	m := mark{Place: wire.Place{Epoch: epoch, T: wire.FirstTranscript(th, lane, d, 0, [32]byte{})}}
-	return &Transcript{lane: lane, direction: d, here: m, acked: m}
+	return &Transcript{lane: lane, direction: d, first: m.T, here: m, acked: m}
 }
 
 // turn moves on to T(-1) of an epoch and returns how many envelopes the one before had. sent: the transcript is this side's own, or an
@@ -42,7 +43,8 @@ func (t *Transcript) turn(epoch uint64, th []byte, sent bool) (last uint64) {
 	if old.Count > 0 {
 		t.last, t.lastT = old.Count, old.T
 	}
-	t.here.Place = wire.Place{Epoch: epoch, T: wire.FirstTranscript(th, t.lane, t.direction, t.last, t.lastT)}
+	t.first = wire.FirstTranscript(th, t.lane, t.direction, t.last, t.lastT)
+	t.here.Place = wire.Place{Epoch: epoch, T: t.first}
 	switch {
 	case sent && t.acked.Place == old.Place:
 		t.acked = t.here // it names nothing that was not acknowledged
@@ -69,6 +71,13 @@ func (t *Transcript) Here() wire.Place {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.here.Place
+}
+
+// First is where the epoch begins.
+func (t *Transcript) First() wire.Place {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return wire.Place{Epoch: t.here.Epoch, T: t.first}
 }
 
 // Seal makes the place up to now one that the other side may acknowledge.

@@ -32,6 +32,8 @@ const (
 	KindPastAs   Kind = 15 // past, likewise
 	KindLevels   Kind = 16
 	KindMoved    Kind = 17
+	KindHop      Kind = 18
+	KindPassed   Kind = 19
 )
 
 // Record is one of the structs below, as a pointer. Records are u8 kind, u32 contact (but for blobs), and their own fields, in the primitive
@@ -432,6 +434,10 @@ func Parse(b []byte) (Record, error) {
 		c = &Levels{}
 	case KindMoved:
 		c = &Moved{}
+	case KindHop:
+		c = &Hop{}
+	case KindPassed:
+		c = &Passed{}
 	default:
 		return nil, &wire.MalformedError{What: "record", Reason: fmt.Sprintf("of kind %d", k)}
 	}

@@ -23,6 +23,8 @@ func records() []Record {
 		&Named{1, "BI1@0", "Ana"}, &Blob{[]byte("blob")}, &Blob{}, &Spoke{1, Machine{[32]byte{1}, "a machine"}},
 		&Channel{1, at, [32]byte{1}, wire.RoleResponder, 2, hashes, Credentials{}, true}, &Epoch{1, [32]byte{1}, 3, []byte("th")},
 		&Queued{1, text}, &Sent{1, at, flight}, &Received{1, at, 5, flight}, &Marks{1, 2, 3, 4, nil}, &Marks{1, 2, 3, 4, &seal},
+		&Hop{1, [32]byte{1}, "relay.example", [][32]byte{{5}, {6}}}, &Hop{Contact: 1},
+		&Passed{1, Passage{Channel: [32]byte{1}, Own: true, Before: place, Steps: []Step{{Epoch: 1, First: 2, Count: 3}, {Digest: [32]byte{7}}}, Seal: seal}},
 		&Failed{1, 2, 3, wire.CodeFlowDenied}, &Open{1, true}, &Past{1, text, true, 0},
 		&Queued{1, labelled}, &Past{1, labelled, false, wire.CodeLabelDenied}, &Levels{1, [32]byte{1}, level, wire.Level{}},
 		&Moved{1, at, Machine{[32]byte{1}, "a machine"}},
