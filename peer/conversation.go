@@ -59,7 +59,9 @@ type secured struct {
 	keys           *link.Rekeyer
 	inner          *channel.ConversationLane
 	other          *link.Other
-	toThem, fromUs [32]byte // parties of what is sent, and of what is received
+	shown          wire.Credentials // theirs, of the first handshake
+	newest         *link.Newest     // of their heads
+	toThem, fromUs [32]byte         // parties of what is sent, and of what is received
 }
 
 // sending is the sending side of a conversation. The conversation's mu guards flights, went, granted, receipts and stalled.
@@ -209,7 +211,7 @@ func (c *Conversation) handshake(ctx context.Context) error {
 		return err
 	}
 	who.Meet = c.meet // in rekeyings
-	c.channel, c.inner, c.other = ch, ch.Conversation(), other
+	c.channel, c.inner, c.other, c.shown, c.newest = ch, ch.Conversation(), other, shown, &link.Newest{}
 	c.keys = link.NewRekeyer(c.ctx, ch, s.self.sealer, c.rekeying, c.conversationRekeys(who, inForce))
 	c.Person.Name = other.Name // by the certificate, whatever the relay's list said
 	c.toThem = wire.Parties(s.own.Identity, s.own.KeyHash, other.Identity, other.KeyHash)
@@ -288,10 +290,18 @@ func (c *Conversation) head(e *wire.SealEntry) error {
 		return err
 	}
 	_, acked, err := c.inner.Check(e.Head)
-	if err == nil && acked {
+	if err != nil {
+		err = c.newest.Fork(e, err)
+		if f := forked(c.shown, err); f != nil {
+			c.events.put(f)
+		}
+		return err
+	}
+	c.newest.Note(e)
+	if acked {
 		c.confirmed(e)
 	}
-	return err
+	return nil
 }
 
 // acknowledged takes a head from the control stream: H3.

@@ -164,6 +164,9 @@ func (c *Conversation) sealed(e *wire.SealEntry) error {
 		return err
 	}
 	if err := c.head(e); err != nil {
+		if _, told := errors.AsType[*link.ForkError](err); !told && e.Head.Mine != nil {
+			c.running.Go(func() { c.searchFork(e) })
+		}
 		return err
 	}
 	if e.Head.Mine == nil {

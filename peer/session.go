@@ -116,6 +116,9 @@ func (s *Session) run() {
 	s.mu.Lock()
 	s.err = err
 	s.mu.Unlock()
+	if f := forked(wire.Credentials{Chain: s.relay.Chain}, err); f != nil {
+		s.events.put(f)
+	}
 	s.events.put(&SessionClosed{err})
 	close(s.done)
 }

@@ -52,6 +52,15 @@ type Head struct {
 	Yours   Place
 }
 
+// Contradicts reports whether the two heads are of one side of one lane and have different values for one place: of mine, or of yours.
+func (h Head) Contradicts(o Head) (mine, yours bool) {
+	if h.Channel != o.Channel || h.Lane != o.Lane || h.Role != o.Role {
+		return false, false
+	}
+	differ := func(p, q Place) bool { return p.Epoch == q.Epoch && p.Count == q.Count && p.T != q.T }
+	return h.Mine != nil && o.Mine != nil && differ(*h.Mine, *o.Mine), differ(h.Yours, o.Yours)
+}
+
 // Append appends the statement's bytes.
 func (h Head) Append(b []byte) []byte {
 	b = append(b, h.Channel[:]...)

@@ -93,7 +93,7 @@ func (c *chatCommand) run(p *program) int {
 	}
 	o.Talking.Store(true)
 	chat := newChat(s, out, cfg.Suites)
-	chat.store = cfg.Store
+	chat.store, chat.folder = cfg.Store, string(c.Store)
 	if c.Connect != "" {
 		chat.begin = "connect#" + c.Connect
 	}

@@ -130,3 +130,16 @@ func (c *chatCommand) keep(ctx context.Context, p *program, out screen.Screen, p
 	}
 	return c.Open(ctx, &p.Terminal, out, store.Owner{Identity: me.Identity, Name: me.Name})
 }
+
+// keepFork keeps the proof that somebody, or the relay where that is nobody, has sealed two different values for one place.
+func (c *chat) keepFork(f *peer.Forked, by peer.Person) {
+	if c.store == nil {
+		return // what differs is told with the end
+	}
+	path, err := stores.KeepFork(c.folder, f.Proof)
+	text := screen.ForkKept(by.Name, path)
+	if err != nil {
+		text = screen.ForkLost(by.Name, err)
+	}
+	c.screen.Show(screen.Warning{Code: "fork-proof", ID: by.ID, Text: text})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,8 +16,10 @@ import (
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/internal/trialpki"
 	"sinete/peer"
+	"sinete/peer/fork"
 	"sinete/peer/presence"
 	"sinete/peer/store"
+	"sinete/wire"
 )
 
 func openStore(t *testing.T, dir string) *store.Store {
@@ -227,5 +230,57 @@ func TestCardsOfOnePerson(t *testing.T) {
 	}
 	if err := ofOnePerson(policy, ana, issue("rui")); !errors.As(err, new(*store.OwnerError)) {
 		t.Errorf("another person's: %v", err)
+	}
+}
+
+// A proof that somebody has forked is kept beside the store, and told once it is; without a store nothing is kept.
+func TestChatKeepsProofOfFork(t *testing.T) {
+	heads := [2]wire.SealEntry{}
+	for i := range heads {
+		heads[i] = wire.SealEntry{Head: wire.Head{Role: wire.RoleResponder, Yours: wire.Place{Count: 1, T: [32]byte{byte(i)}}}, Seal: wire.Seal{Signature: []byte{1}, Leaves: 1}}
+	}
+	proof := fork.Heads(wire.Credentials{Chain: [][]byte{{1}}}, &heads[0], &heads[1])
+	folder := t.TempDir()
+	kept := openStore(t, folder)
+	defer kept.Close()
+	for _, where := range []string{"", folder, folder, "nowhere/at/all"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newFakeSession()
+			var out lockedBuffer
+			c := newChat(s, screen.New(&terminal.Terminal{Stdout: &out}, true), nil)
+			if c.folder = where; where != "" {
+				c.store = kept
+			}
+			s.opens(0, known(peer.MachineKnown), &peer.Forked{Proof: proof})
+			s.events <- happening{event: &peer.Forked{Proof: proof}}
+			go c.follow()
+			synctest.Wait()
+			var got []string
+			for _, l := range out.take() {
+				if strings.Contains(string(l), `"warning"`) {
+					got = append(got, string(l))
+				}
+			}
+			slices.Sort(got) // conversation and session tell at once
+			what := "could not be kept"
+			if where == folder {
+				what = "The proof is in " + folder
+			}
+			if where == "" {
+				want(t, got)
+			} else if want(t, got, `{"event":"warning","code":"fork-proof","id":2,"text":"Rui has`, `{"event":"warning","code":"fork-proof","text":"the relay has`); !strings.Contains(got[0], what) {
+				t.Errorf("told %s, not %q", got[0], what)
+			}
+			_ = s.Close(t.Context())
+			<-c.over
+		})
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "fork-*.zip"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("kept %q, %v", files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil || !fork.Is(b) {
+		t.Errorf("kept something else: %v", err)
 	}
 }

@@ -22,6 +22,7 @@ const machineWait = 5 * time.Second
 type chat struct {
 	session session
 	store   *store.Store // nil: nothing is kept
+	folder  string       // of the store: proofs of forks are kept beside it
 	screen  screen.Screen
 	suites  []wire.Suite   // offered; none: all
 	ahead   *terminal.Line // read, and not obeyed yet; nil: none
@@ -154,6 +155,8 @@ func (c *chat) follow() {
 			back := sessionOf(c.session)
 			back.Back = true
 			c.screen.Show(back)
+		case *peer.Forked:
+			c.keepFork(e, peer.Person{})
 		case *peer.LevelChanged:
 			c.screen.Show(sessionOf(c.session))
 		case *peer.Missed:
@@ -278,6 +281,8 @@ func (c *chat) tell(t *talk, e peer.Event) (last bool) {
 			state.Reason = e.Reason.String()
 		}
 		c.screen.Show(state)
+	case *peer.Forked:
+		c.keepFork(e, person)
 	case *peer.Warning:
 		c.screen.Show(screen.Warning{Code: e.Code, ID: person.ID, Text: screen.WarningText(e, person.Name)})
 	case *peer.Closed:

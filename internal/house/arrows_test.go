@@ -63,6 +63,7 @@ var rooms = []room{
 	{name: "peer/store/internal/record", imports: "wire", pure: true},
 	{name: "peer/store/internal/vault", imports: "internal/flock"},
 	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
+	{name: "peer/fork", imports: "wire cardauth cardauth/seal"},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal cardauth/revocation peer/store"},
 
 	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link internal/heap"},
@@ -72,7 +73,7 @@ var rooms = []room{
 	{name: "cmd/peer/internal/screen", imports: "wire cardauth/pkcs11card peer peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/settings", imports: "cardauth cardauth/revocation peer cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/cards", imports: "cardauth cardauth/softcard cardauth/pkcs11card cmd/peer/internal/*"},
-	{name: "cmd/peer/internal/stores", imports: "peer/evidence peer/store cmd/peer/internal/*"},
+	{name: "cmd/peer/internal/stores", imports: "peer/fork peer/evidence peer/store cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/doctor", imports: "wire cardauth cardauth/* transport peer cmd/peer/internal/*"},
 	{name: "cmd/testpki", imports: "wire cardauth cardauth/* internal/trialpki"},
 

@@ -26,6 +26,7 @@ type Lane struct {
 	room   signal   // raised when the other side has acknowledged more
 	sealed deadline // runs while received envelopes wait for their seal
 	acked  deadline // runs while sealed envelopes wait for their acknowledgement
+	newest Newest   // of a relay; a relay keeps none of its peers'
 
 	writtenMu sync.Mutex
 	written   wire.Place // the last place whose seal is written
@@ -361,7 +362,10 @@ func (l *Lane) head(e *wire.SealEntry) (closed bool, err error) {
 	}
 	sealed, acked, err := lane.hop.Check(h)
 	if err != nil {
-		return false, err
+		return false, lane.newest.Fork(e, err)
+	}
+	if l.link.Role == wire.RoleInitiator {
+		lane.newest.Note(e)
 	}
 	if acked {
 		lane.acknowledged(e)

@@ -54,7 +54,7 @@ func relayWithMinSuite(t *testing.T, w *world) {
 // Whoever has a weakest suite is brought to a weaker one by nothing that a relay says or changes: not by its list, not by its hint, not by
 // an offer or a choice in either role.
 func TestDowngradesAreRefused(t *testing.T) {
-	inLairAs(t, func(c *peer.Config) { c.MinSuite = leastSuite }, func(t *testing.T, w *lair) {
+	inLairAs(t, func(_ *testing.T, c *peer.Config) { c.MinSuite = leastSuite }, func(t *testing.T, w *lair) {
 		card := w.card("bob")
 		connects := func() int {
 			return w.relay.count(func(a *arrival) bool {

@@ -32,11 +32,11 @@ type lair struct {
 // inLair runs a test in virtual time, with a canary at the honest relay.
 func inLair(t *testing.T, test func(t *testing.T, w *lair)) {
 	t.Helper()
-	inLairAs(t, func(*peer.Config) {}, test)
+	inLairAs(t, func(*testing.T, *peer.Config) {}, test)
 }
 
 // inLairAs is inLair with a victim whose configuration may be changed.
-func inLairAs(t *testing.T, victim func(*peer.Config), test func(t *testing.T, w *lair)) {
+func inLairAs(t *testing.T, victim func(t *testing.T, c *peer.Config), test func(t *testing.T, w *lair)) {
 	t.Helper()
 	var cfg relay.Config
 	simulated(t, func(c *relay.Config) { cfg = *c }, func(t *testing.T, w *world) {
@@ -47,8 +47,8 @@ func inLairAs(t *testing.T, victim func(*peer.Config), test func(t *testing.T, w
 		must(t, err)
 		t.Cleanup(listener.Close)
 		l.there = w.config(l.alice)
-		victim(&l.there)
 		l.there.Store = store.NewMemory()
+		victim(t, &l.there)
 		here := l.there
 		here.Socket = func() (net.PacketConn, net.Addr, error) { return w.network.Endpoint(), socket.LocalAddr(), nil }
 		served := make(chan struct{})
