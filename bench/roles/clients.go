@@ -16,7 +16,7 @@ import (
 // clients come to a server, and leave at once or stay. All are in one process, with a socket each, as from so many computers.
 type clients struct {
 	setup   Setup
-	enter   func(ctx context.Context, c Card) (leave func() error, err error)
+	enter   func(ctx context.Context, card int) (leave func() error, err error)
 	entered uint64
 
 	mu      sync.Mutex
@@ -24,18 +24,32 @@ type clients struct {
 }
 
 func startClients(s Setup) (role, error) {
-	policy, err := s.policy()
+	r := &clients{setup: s}
+	if s.System == Bare {
+		roots, err := s.roots()
+		r.enter = func(ctx context.Context, i int) (func() error, error) { return r.greet(ctx, s.Cards[i], roots) }
+		return r, err
+	}
+	// Each has what a program of its own would remember of the logins before, and no more.
+	policies := make([]*cardauth.Policy, len(s.Cards))
+	for i := range policies {
+		var err error
+		if policies[i], err = s.policy(); err != nil {
+			return nil, err
+		}
+	}
+	r.enter = func(ctx context.Context, i int) (func() error, error) { return r.login(ctx, s.Cards[i], policies[i]) }
+	return r, nil
+}
+
+func (s *Setup) roots() (*x509.CertPool, error) {
+	anchor, err := x509.ParseCertificate(s.Anchor)
 	if err != nil {
 		return nil, err
 	}
-	r := &clients{setup: s}
-	r.enter = func(ctx context.Context, c Card) (func() error, error) { return r.login(ctx, c, policy) }
-	if s.System == Bare {
-		roots := x509.NewCertPool()
-		roots.AddCert(policy.Anchors[0])
-		r.enter = func(ctx context.Context, c Card) (func() error, error) { return r.greet(ctx, c, roots) }
-	}
-	return r, nil
+	roots := x509.NewCertPool()
+	roots.AddCert(anchor)
+	return roots, nil
 }
 
 // login is a whole login, and leaving in order.
@@ -74,7 +88,7 @@ func (r *clients) run(ctx context.Context, p Plan, _ *Run) ([]time.Duration, err
 	took := make([]time.Duration, p.N)
 	err := several(r.setup.Settings.Window, p.N, func(i int) error {
 		start := time.Now()
-		leave, err := r.enter(ctx, r.setup.Cards[first+i])
+		leave, err := r.enter(ctx, first+i)
 		took[i] = time.Since(start)
 		if err != nil {
 			return fmt.Errorf("client %d: %w", first+i, err)
@@ -105,12 +119,10 @@ func startBare(ctx context.Context, s Setup) (role, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	anchor, err := x509.ParseCertificate(s.Anchor)
+	roots, err := s.roots()
 	if err != nil {
 		return nil, "", err
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(anchor)
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, "", err

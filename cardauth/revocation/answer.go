@@ -29,6 +29,8 @@ type answer struct {
 	raw     []byte    // the OCSP response; nil where a list says it
 	nonce   []byte    // of the OCSP response, or nil
 	source  string    // the address, for reasons
+	// responder is whose certificate stands beside the OCSP response, nil where the issuer itself has signed.
+	responder *x509.Certificate
 	ending
 }
 
@@ -66,6 +68,21 @@ func refuse(s subject, n wire.Code, reason string, err error) error {
 		what = "the authority " + cardauth.DisplayName(s.cert)
 	}
 	return &cardauth.CertificateError{Number: n, Subject: cardauth.DisplayName(s.cert), Reason: what + ": " + reason, Err: err}
+}
+
+// inTime refuses an OCSP response that does not hold yet or no longer, or whose responder's certificate does not.
+func (a *answer) inTime(now time.Time) error {
+	if err := a.checkResponder(now); err != nil {
+		return err
+	}
+	return a.checkTimes(now)
+}
+
+func (a *answer) checkResponder(now time.Time) error {
+	if r := a.responder; r != nil && (now.Before(r.NotBefore) || now.After(r.NotAfter)) {
+		return bad("signed by a responder whose certificate is out of its time")
+	}
+	return nil
 }
 
 // checkTimes refuses an answer that does not hold yet or no longer.

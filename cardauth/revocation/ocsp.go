@@ -54,7 +54,10 @@ func request(s subject) (der, nonce []byte, err error) {
 // was long ago does not matter.
 func Read(raw []byte, cert, issuer *x509.Certificate) (from, until time.Time, err error) {
 	s := subject{cert, issuer}
-	a, err := readOCSP(raw, s, time.Time{})
+	a, err := readOCSP(raw, s, nil)
+	if err == nil {
+		err = a.checkResponder(a.this)
+	}
 	if err != nil {
 		return from, until, err
 	}
@@ -63,35 +66,33 @@ func Read(raw []byte, cert, issuer *x509.Certificate) (from, until time.Time, er
 
 // parseOCSP verifies a response about s that holds now.
 func parseOCSP(raw []byte, s subject, now time.Time) (*answer, error) {
-	a, err := readOCSP(raw, s, now)
+	a, err := readOCSP(raw, s, nil)
 	if err != nil {
 		return nil, err
 	}
-	return a, a.checkTimes(now)
+	return a, a.inTime(now)
 }
 
-// readOCSP verifies a response about s, at that time or at its own where that is zero. golang.org/x/crypto/ocsp checks signatures and the serial number;
-// all else is done here (protocol.md section 3.10).
-func readOCSP(raw []byte, s subject, now time.Time) (*answer, error) {
-	if len(raw) > maxResponse {
-		return nil, bad("more than %d bytes", maxResponse)
+// readOCSP verifies a response about s but for all times, the responder's included. responders, if not nil, are remembered.
+// golang.org/x/crypto/ocsp checks signatures and the serial number; all else is done here (protocol.md section 3.10).
+func readOCSP(raw []byte, s subject, responders *memory[struct{}]) (*answer, error) {
+	if len(raw) == 0 || len(raw) > maxResponse {
+		return nil, bad("%d bytes", len(raw))
 	}
 	// Without an issuer: the library would refuse an issuer that puts its own certificate beside its signature.
 	r, err := ocsp.ParseResponseForCert(raw, s.cert, nil)
 	if err != nil {
 		return nil, bad("%v", err)
 	}
-	if now.IsZero() {
-		now = r.ThisUpdate
-	}
-	if err := checkSigner(r, s.issuer, now); err != nil {
+	responder, err := checkSigner(r, s.issuer, responders)
+	if err != nil {
 		return nil, err
 	}
 	nonce, err := checkEntries(r.TBSResponseData, s)
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{status: statusOf(r), this: r.ThisUpdate, next: r.NextUpdate, raw: raw, nonce: nonce, source: "an OCSP response"}
+	a := &answer{status: statusOf(r), this: r.ThisUpdate, next: r.NextUpdate, raw: raw, nonce: nonce, responder: responder, source: "an OCSP response"}
 	if a.status == revoked || a.status == suspended {
 		a.ending = ending{r.RevokedAt, r.RevocationReason}
 	}
@@ -113,40 +114,47 @@ func statusOf(r *ocsp.Response) status {
 	return unknown
 }
 
-// checkSigner wants the signature to be that of the certificate's very issuer, or of a responder to whom that issuer gave the right.
-// Anybody else with a certificate of the issuer, every card holder that is, could forge answers otherwise.
-func checkSigner(r *ocsp.Response, issuer *x509.Certificate, now time.Time) error {
+// checkSigner wants the signature to be that of the certificate's very issuer, or of a responder to whom that issuer gave the right, whose
+// certificate it returns. Anybody else with a certificate of the issuer, every card holder that is, could forge answers otherwise.
+func checkSigner(r *ocsp.Response, issuer *x509.Certificate, known *memory[struct{}]) (responder *x509.Certificate, err error) {
 	if weak(r.SignatureAlgorithm) {
-		return bad("signed with %v", r.SignatureAlgorithm)
+		return nil, bad("signed with %v", r.SignatureAlgorithm)
 	}
 	c := r.Certificate
 	if c == nil {
 		if err := r.CheckSignatureFrom(issuer); err != nil {
-			return bad("signature: %v", err)
+			return nil, bad("signature: %v", err)
 		}
-		return nil
+		return nil, nil
 	}
 	// The library has verified the signature with the embedded certificate's key.
 	if bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
-		return nil
+		return nil, nil
+	}
+	id := subject{c, issuer}.with(nil)
+	if known != nil {
+		if _, ok := known.get(id); ok {
+			return c, nil
+		}
 	}
 	switch {
 	case !bytes.Equal(c.RawIssuer, issuer.RawSubject) || weak(c.SignatureAlgorithm) ||
 		issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil:
-		return bad("signed by a responder of another authority")
+		return nil, bad("signed by a responder of another authority")
 	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
-		return bad("signed by somebody without the usage OCSPSigning")
+		return nil, bad("signed by somebody without the usage OCSPSigning")
 	case c.KeyUsage != 0 && c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0:
-		return bad("signed by a responder whose key is not for signatures")
+		return nil, bad("signed by a responder whose key is not for signatures")
 	case len(c.UnhandledCriticalExtensions) > 0:
-		return bad("signed by a responder with an unknown critical extension")
-	case now.Before(c.NotBefore) || now.After(c.NotAfter):
-		return bad("signed by a responder whose certificate is out of its time")
+		return nil, bad("signed by a responder with an unknown critical extension")
 	}
 	if err := cardauth.CheckPublicKey(c); err != nil {
-		return bad("signed by a responder with %v", err)
+		return nil, bad("signed by a responder with %v", err)
 	}
-	return nil
+	if known != nil {
+		known.put(id, struct{}{})
+	}
+	return c, nil
 }
 
 func weak(a x509.SignatureAlgorithm) bool {

@@ -61,6 +61,9 @@ type Checker struct {
 	cache  *cache
 	slots  chan struct{}
 
+	staples    memory[*answer]
+	responders memory[struct{}] // to whom their issuers gave the right to answer
+
 	mu      sync.Mutex
 	flights map[[32]byte]*flight
 	lists   map[string]chan struct{} // by address: held by the one who fetches
@@ -107,7 +110,7 @@ func (k *Checker) Judge(c cardauth.Claim) error {
 			}
 			continue
 		}
-		stapled, err := parseStaple(c.Staples[i], s, c.Now)
+		stapled, err := k.staple(c.Staples[i], s, c.Now)
 		if err != nil {
 			return refuse(s, wire.CodeRevocationUnknown, "its staple is "+err.Error(), err)
 		}
@@ -146,7 +149,7 @@ func (k *Checker) settle(ctx context.Context, s subject, staple []byte, now time
 	}
 	// What was stapled is an answer like any other, but for the freshness that a recheck wants.
 	if len(staple) > 0 {
-		if stapled, err := parseStaple(staple, s, now); err == nil {
+		if stapled, err := k.staple(staple, s, now); err == nil {
 			last = k.cache.put(s, stapled)
 			if within == 0 && last == stapled {
 				return last.refusal(s)
@@ -193,31 +196,13 @@ func (k *Checker) Staples(ctx context.Context, chain []*x509.Certificate) [][]by
 			if a == nil || len(a.raw) > wire.MaxStaple || a.status != good {
 				return
 			}
-			if checked, err := parseStaple(a.raw, s, now); err == nil && now.Before(checked.next) {
+			if checked, err := k.staple(a.raw, s, now); err == nil && now.Before(checked.next) {
 				staples[i] = a.raw
 			}
 		})
 	}
 	asking.Wait()
 	return staples
-}
-
-// parseStaple is parseOCSP for what somebody else has fetched.
-func parseStaple(raw []byte, s subject, now time.Time) (*answer, error) {
-	if len(raw) == 0 {
-		return nil, bad("nothing")
-	}
-	a, err := parseOCSP(raw, s, now)
-	if err != nil {
-		return nil, err
-	}
-	if now.Sub(a.this) > stapleLife {
-		return nil, bad("older than %v", stapleLife)
-	}
-	if a.fetched = a.this; a.fetched.After(now) {
-		a.fetched = now
-	}
-	return a, nil
 }
 
 // newer is the answer that counts: revoked is for good, whatever else was said and when; else the one that holds from later on.
