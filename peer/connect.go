@@ -88,7 +88,7 @@ func (a *attempt) opens(c *Conversation) bool {
 	}
 	select {
 	case a.conversation <- c:
-		c.suites, c.chosen = a.suites, a.person.certificate
+		c.suites, c.chosen = a.suites, a.person.Certificate
 		return true
 	default:
 		return false

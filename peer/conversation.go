@@ -28,7 +28,8 @@ type Conversation struct {
 
 	handshaking
 	established chan struct{}
-	secured     // set before established is closed
+	found       atomic.Uint32 // a wire.Code: of Shown
+	secured                   // set before established is closed
 	sending
 	in *incoming
 	leaving

@@ -130,13 +130,12 @@ type Person struct {
 	Send     bool // the flow policy lets this user write to them
 	// Conversation is the open one with them, nil if there is none.
 	Conversation *Conversation
-
-	certificate [32]byte
+	Certificate  [32]byte // SHA-256 of it
 }
 
 func (s *Session) person(e wire.PeerEntry) Person {
 	return Person{ID: e.ID, Name: e.Name, Identity: e.Identity, Level: e.Level, Suites: e.Suites, Send: e.Send,
-		Conversation: s.with(e.Identity), certificate: e.Certificate}
+		Conversation: s.with(e.Identity), Certificate: e.Certificate}
 }
 
 // LabelError says that nothing may go out under a label in a conversation. Code is CodeLabelDenied where the relay gives this user no right to label

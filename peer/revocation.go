@@ -47,6 +47,7 @@ func (c *Conversation) recheck() {
 	s := c.session
 	if err := link.Recheck(c.ctx, s.cfg.Policy, c.other.Party, s.cfg.Recheck); err != nil {
 		c.other.Forget(s.verifier)
+		c.found.Store(uint32(wire.CodeOf(err)))
 		c.fail(err)
 	}
 }

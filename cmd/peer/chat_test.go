@@ -58,7 +58,7 @@ func TestChat(t *testing.T) {
 		c.says([]string{"", "  ", "list"}, sessionOpen, `{"event":"peers","peers":[{"id":2,"name":"Rui"`)
 		c.says([]string{"connected", "ciphers", "menu", "level"}, `{"event":"connected","conversations":[]}`,
 			`{"event":"ciphers","suites":["X25519MLKEM768-AES256GCM-SHA384",`, `{"event":"menu"`, sessionOpen)
-		c.says([]string{"whois#eva", "whois#9"}, `{"event":"peers","peers":[{"id":3,"name":"Eva"`, refusal("whois", "unknown-peer"))
+		c.says([]string{"whois#eva", "whois#9"}, `{"event":"whois","id":3,"name":"Eva","identity":"BI3@a","here":true,"level":0,"send":false,"conversation":"none","machine_changes":0}`, refusal("whois", "unknown-peer"))
 		c.says([]string{"send##2##early", "disconnect#2", "connect#9", "connect#Nobody", "connect#3"}, refusal("send", "not-connected"),
 			refusal("disconnect", "not-connected"), refusal("connect", "unknown-peer"), refusal("connect", "unknown-peer"), refusal("connect", "flow-denied"))
 		c.says([]string{"connect#rui##P256-AES128GCM-SHA256", "send##2##hello##there ", "send##BI2@a##again"}, ruiOpen+`new"`)

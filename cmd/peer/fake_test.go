@@ -11,6 +11,7 @@ import (
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/peer"
+	"sinete/peer/store"
 	"sinete/wire"
 )
 
@@ -18,6 +19,7 @@ import (
 type fakeSession struct {
 	events chan happening
 	people []peer.Person
+	kept   *store.Store
 	queued []string // what Queue took
 	opened []*fakeConversation
 
@@ -38,7 +40,7 @@ type happening struct {
 func newFakeSession() *fakeSession {
 	rui := peer.Person{ID: 2, Name: "Rui", Identity: "BI2@a", Level: wire.Level{Rank: 1}, Send: true}
 	eva := peer.Person{ID: 3, Name: "Eva", Identity: "BI3@a"}
-	return &fakeSession{events: make(chan happening, 16), people: []peer.Person{rui, eva}}
+	return &fakeSession{kept: store.NewMemory(), events: make(chan happening, 16), people: []peer.Person{rui, eva}}
 }
 
 func (s *fakeSession) Relay() string         { return "Trial relay" }
@@ -64,7 +66,9 @@ func (s *fakeSession) Queue(identity string, label *wire.Level, texts ...string)
 	return 0, nil
 }
 
-func (s *fakeSession) Away() bool         { return s.away }
+func (s *fakeSession) Away() bool                             { return s.away }
+func (s *fakeSession) Contact(identity string) *store.Contact { return s.kept.Known(identity) }
+
 func (s *fakeSession) Touch()             { s.touched++ }
 func (s *fakeSession) Wanted(string) bool { return s.wanted }
 
@@ -117,6 +121,7 @@ type fakeConversation struct {
 	refuse error // what Send returns
 
 	delegated bool
+	shown     peer.Shown
 	compared  peer.Comparison
 }
 
@@ -125,6 +130,7 @@ func (c *fakeConversation) Suite() wire.Suite   { return 5 }
 func (c *fakeConversation) MayWrite() bool      { return c.person.Send }
 func (c *fakeConversation) Delegated() bool     { return c.delegated }
 
+func (c *fakeConversation) Shown() peer.Shown        { return c.shown }
 func (c *fakeConversation) Compare() peer.Comparison { return c.compared }
 
 func (c *fakeConversation) Send(_ context.Context, label *wire.Level, texts ...string) (uint64, error) {

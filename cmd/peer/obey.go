@@ -119,11 +119,7 @@ func (c *chat) execute(ctx context.Context, cmd command, more ...string) error {
 		}
 		return err
 	case "whois":
-		p, err := c.lookUp(ctx, cmd.who)
-		if err == nil {
-			c.screen.Show(screen.PeersOf([]peer.Person{p}))
-		}
-		return err
+		return c.whois(ctx, cmd.who)
 	case "history":
 		return c.history(ctx, cmd.who)
 	case "transcript":

@@ -6,6 +6,7 @@ import (
 	"sinete/cmd/peer/internal/screen"
 	"sinete/peer"
 	"sinete/peer/presence"
+	"sinete/peer/store"
 	"sinete/wire"
 )
 
@@ -18,6 +19,7 @@ type session interface {
 	Signing() peer.Signing
 	List(ctx context.Context) ([]peer.Person, error)
 	Connect(ctx context.Context, id uint32, suites []wire.Suite) error
+	Contact(identity string) *store.Contact
 	Away() bool
 	Touch()
 	Wanted(identity string) bool
@@ -33,6 +35,7 @@ type conversation interface {
 	Suite() wire.Suite
 	MayWrite() bool
 	Delegated() bool
+	Shown() peer.Shown
 	Compare() peer.Comparison
 	Send(ctx context.Context, label *wire.Level, texts ...string) (first uint64, err error)
 	Next(ctx context.Context) (peer.Event, error)
@@ -55,6 +58,8 @@ func (l live) Name() string          { return l.Session().Name() }
 func (l live) Level() wire.Level     { return l.Session().Level() }
 func (l live) Suite() wire.Suite     { return l.Session().Suite() }
 func (l live) Signing() peer.Signing { return l.Session().Signing() }
+
+func (l live) Contact(identity string) *store.Contact { return l.Session().Contact(identity) }
 
 func (l live) Connect(ctx context.Context, id uint32, suites []wire.Suite) error {
 	_, err := l.Presence.Connect(ctx, id, suites)

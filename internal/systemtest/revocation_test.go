@@ -266,6 +266,12 @@ func TestRevokedInMidSession(t *testing.T) {
 				if other := lastOf(t, ba); other.Number != wire.CodeCertificateRevoked {
 					t.Errorf("Bob is told %v", other.Number)
 				}
+				if found := ab.Shown(); !found.Asked || !relayAsks && found.Found != wire.CodeCertificateRevoked {
+					t.Errorf("Alice has found %+v", found)
+				}
+				if found := ba.Shown(); found.Asked || found.Found != 0 {
+					t.Errorf("Bob has found %+v", found)
+				}
 				if relayAsks {
 					<-bob.Done()
 					w.login(w.card("bob")) // a new card is another one

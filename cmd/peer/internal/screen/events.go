@@ -160,6 +160,36 @@ type Done struct {
 	Text     string `json:"text"`
 }
 
+// Whois is what is known of somebody. What is not known is absent.
+type Whois struct {
+	ID           uint32       `json:"id"` // 0: neither logged in nor talked with since the start
+	Name         string       `json:"name"`
+	Identity     string       `json:"identity"`
+	Here         bool         `json:"here"` // they are logged in
+	Level        *uint16      `json:"level,omitempty"`
+	Compartments []string     `json:"compartments,omitempty"` // of Level
+	Send         bool         `json:"send"`
+	Conversation string       `json:"conversation"`          // none, open or closed
+	Certificate  string       `json:"certificate,omitempty"` // SHA-256
+	Issuer       string       `json:"issuer,omitempty"`
+	NotBefore    string       `json:"not_before,omitempty"`
+	NotAfter     string       `json:"not_after,omitempty"`
+	Key          string       `json:"key,omitempty"` // SHA-256 of its SubjectPublicKeyInfo
+	Signing      peer.Signing `json:"signing,omitempty"`
+	SigningUntil string       `json:"signing_until,omitempty"`
+	Revocation   string       `json:"revocation,omitempty"` // good, revoked, unknown or unchecked
+	Suite        string       `json:"suite,omitempty"`
+	Epoch        *uint64      `json:"epoch,omitempty"`
+	Machine      string       `json:"machine,omitempty"` // as they described it
+	MachineSince string       `json:"machine_since,omitempty"`
+	Changes      int          `json:"machine_changes"`
+
+	seen             bool // a machine is known, described or not
+	since            time.Time
+	notBefore, until time.Time
+	notAfter         time.Time
+}
+
 // Transcript is the code that two people compare.
 type Transcript struct {
 	ID       uint32 `json:"id"`
@@ -254,6 +284,7 @@ func (HistoryMachine) name() string { return "history-machine" }
 func (History) name() string        { return "history" }
 func (Checked) name() string        { return "checked" }
 func (Done) name() string           { return "done" }
+func (Whois) name() string          { return "whois" }
 func (Transcript) name() string     { return "transcript" }
 func (Connected) name() string      { return "connected" }
 func (Ciphers) name() string        { return "ciphers" }

@@ -59,6 +59,8 @@ func (s *lineScreen) Show(e Event) {
 		s.print(plain, checkedLine(e))
 	case Done:
 		s.print(plain, e.Text)
+	case Whois:
+		s.print(plain, whoisLines(e)...)
 	case Transcript:
 		s.print(plain, transcriptLines(e)...)
 	case Connected:

@@ -26,7 +26,7 @@ var help = [][]string{
 	{"connected", "the open conversations"},
 	{"ciphers", "the suites that you offer, best first"},
 	{"level", "who you are here, and your level"},
-	{"whois#ID", "one entry of the list"},
+	{"whois#ID", "what is known of somebody: certificate, level, keys, machine"},
 	{"history#ID", "the messages with somebody that your store keeps"},
 	{"transcript#ID", "a code to compare with somebody by voice: where it is the same, nobody stands between you"},
 	{"menu", "the commands in one line"},
