@@ -3,8 +3,8 @@ package peer
 import (
 	"errors"
 
+	"sinete/cardauth/fork"
 	"sinete/internal/link"
-	"sinete/peer/fork"
 	"sinete/wire"
 )
 

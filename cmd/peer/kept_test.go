@@ -12,11 +12,11 @@ import (
 	"testing/synctest"
 
 	"sinete/cardauth"
+	"sinete/cardauth/fork"
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/internal/trialpki"
 	"sinete/peer"
-	"sinete/peer/fork"
 	"sinete/peer/presence"
 	"sinete/peer/store"
 	"sinete/wire"

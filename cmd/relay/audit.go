@@ -19,6 +19,7 @@ type auditCommand struct {
 	Verify auditVerify `cmd:"" help:"Check the log against its sealed heads, or a head or proof that was kept elsewhere."`
 	Show   auditShow   `cmd:"" help:"Show the records, one a line, or the newest head."`
 	Prove  auditProve  `cmd:"" help:"Prove that a record stands in the log, or that it only grew since a head."`
+	Fork   auditFork   `cmd:"" help:"Prove that the relay has sealed two different logs, by a head that was kept elsewhere."`
 }
 
 // maxBeside bounds how many relays may run with one configuration.

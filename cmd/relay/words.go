@@ -203,6 +203,20 @@ const aboutAuditProve = `Writes a proof to standard output. Whoever has the rela
 
   relay audit verify --proof FILE --certificate relay.pem`
 
+const aboutAuditFork = `A relay that has sealed two heads over as many records, but not the same ones, keeps two logs, or has rewritten one. Such a pair is proof of it to whoever
+trusts the certificate's authority:
+
+  peer evidence verify FILE`
+
+func noFork() error {
+	return &problem{what: "the two heads do not contradict each other", advice: "A fork is two heads of one log over as many records, with another root.\n" +
+		"relay audit verify --head says whether the log begins as it did under a head."}
+}
+
+func noHeadOfSize(size uint64) error {
+	return &problem{what: fmt.Sprintf("the log has no head over %d records", size), advice: "Name another head of that size, kept by somebody else: --other FILE"}
+}
+
 func auditReport(r audit.Report) string {
 	text := fmt.Sprintf("%d records, %d of them here; %d heads, %d of them verified\n", r.Records, r.Present, r.Heads, r.Verified)
 	if r.Present < r.Records {

@@ -32,6 +32,7 @@ var rooms = []room{
 
 	{name: "cardauth", imports: "wire cardauth/seal"},
 	{name: "cardauth/seal", imports: "wire", pure: true},
+	{name: "cardauth/fork", imports: "wire cardauth cardauth/seal"},
 	{name: "cardauth/softcard", imports: "wire cardauth cardauth/seal"},
 	{name: "cardauth/pkcs11card", imports: "wire cardauth cardauth/seal cardauth/pkcs11card/*"},
 	{name: "cardauth/pkcs11card/profile", imports: "cardauth cardauth/pkcs11card/internal/cryptoki"},
@@ -55,7 +56,7 @@ var rooms = []room{
 	{name: "relay/audit", imports: "wire internal/flock"},
 	{name: "relay/backplane", imports: "wire"},
 
-	{name: "peer", imports: "wire cardauth cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},
+	{name: "peer", imports: "wire cardauth cardauth/fork cardauth/seal cardauth/revocation transport transport/channel internal/link peer/*"},
 	{name: "peer/presence", imports: "wire cardauth cardauth/seal transport peer peer/store"},
 	{name: "peer/store", imports: "wire peer/store/internal/journal peer/store/internal/record peer/store/internal/vault"},
 	{name: "peer/store/internal/journal", imports: "wire"},
@@ -63,7 +64,6 @@ var rooms = []room{
 	{name: "peer/store/internal/record", imports: "wire", pure: true},
 	{name: "peer/store/internal/vault", imports: "internal/flock"},
 	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
-	{name: "peer/fork", imports: "wire cardauth cardauth/seal"},
 	{name: "peer/evidence", imports: "wire cardauth cardauth/seal cardauth/revocation peer/store"},
 
 	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link internal/heap"},
@@ -73,7 +73,7 @@ var rooms = []room{
 	{name: "cmd/peer/internal/screen", imports: "wire cardauth/pkcs11card peer peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/settings", imports: "cardauth cardauth/revocation peer cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/cards", imports: "cardauth cardauth/softcard cardauth/pkcs11card cmd/peer/internal/*"},
-	{name: "cmd/peer/internal/stores", imports: "peer/fork peer/evidence peer/store cmd/peer/internal/*"},
+	{name: "cmd/peer/internal/stores", imports: "cardauth/fork peer/evidence peer/store cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/doctor", imports: "wire cardauth cardauth/* transport peer cmd/peer/internal/*"},
 	{name: "cmd/testpki", imports: "wire cardauth cardauth/* internal/trialpki"},
 

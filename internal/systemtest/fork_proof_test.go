@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"sinete/cardauth/fork"
 	"sinete/peer"
-	"sinete/peer/fork"
 	"sinete/peer/store/storetest"
 	"sinete/wire"
 )

@@ -83,6 +83,16 @@ func (r *Reader) Head() (Head, bool) {
 	return r.heads[len(r.heads)-1], true
 }
 
+// HeadOf is one over that many records; false where there is none.
+func (r *Reader) HeadOf(size uint64) (Head, bool) {
+	for _, h := range r.heads {
+		if h.Size == size {
+			return h, true
+		}
+	}
+	return Head{}, false
+}
+
 // Records hands out the records from number from on whose files are there, as written.
 func (r *Reader) Records(from int64) func(yield func(n int64, data []byte) bool) {
 	return func(yield func(n int64, data []byte) bool) {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"sinete/peer/fork"
+	"sinete/cardauth/fork"
 )
 
 // KeepFork writes a proof of a fork to a file beside the stores of a folder, under a name that is its own. It is in clear, for whoever is to see it.
