@@ -100,7 +100,7 @@ func (c *Conversation) flight(ctx context.Context, f link.Flight, own *store.Fli
 	if c.session.cfg.Store.OnDisk() {
 		heads := f.Heads
 		f.Heads = func(closing wire.Place) []wire.Head {
-			c.goes(f.Items, own, closing)
+			c.goes(&f, own, closing)
 			if heads == nil {
 				return nil
 			}
@@ -111,21 +111,15 @@ func (c *Conversation) flight(ctx context.Context, f link.Flight, own *store.Fli
 }
 
 // goes follows a flight that is sent.
-func (c *Conversation) goes(items []link.Item, own *store.Flight, closing wire.Place) {
+func (c *Conversation) goes(sent *link.Flight, own *store.Flight, closing wire.Place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.went.begin(closing, c.lane.First(wire.RoleInitiator.Sends()))
-	inner := wire.Place{}
-	if own != nil {
-		inner = wire.Place{Epoch: own.Epoch, Count: own.First}
+	for _, it := range sent.Items {
+		f.other(it.Type, it.Payload)
 	}
-	for i := range items {
-		if it := &items[i]; it.Type == wire.EnvelopeInner {
-			f.content(inner)
-			inner.Count++
-		} else {
-			f.other(it.Type, it.Payload)
-		}
+	for i := range sent.Made {
+		f.content(wire.Place{Epoch: own.Epoch, Count: own.First + uint64(i)})
 	}
 	c.went.add(f)
 }

@@ -16,6 +16,8 @@ import (
 // incoming is the receiving side of a conversation. What mu does not guard is the reader's.
 type incoming struct {
 	flight      *store.Flight   // that no inner seal covers yet
+	envelopes   int             // of the flight before: about what the next will hold
+	plain       []byte          // of the last envelope where nothing keeps it; the next takes its room
 	others      []*wire.Content // in it, that are no texts
 	machineSeen bool            // they said which machine they speak from
 	noticedSeen bool            // they said that they noticed another one of this user's
@@ -117,6 +119,11 @@ func (c *Conversation) waitEstablished() error {
 	select {
 	case <-c.established:
 		return nil
+	default: // a select of two costs more, for each message
+	}
+	select {
+	case <-c.established:
+		return nil
 	case <-c.ctx.Done():
 		return context.Cause(c.ctx)
 	}
@@ -130,7 +137,7 @@ func (c *Conversation) content(o *channel.Opened) error {
 		return wire.Errorf(wire.CodeLimitExceeded, "%d messages of %d bytes unacknowledged", n, bytes)
 	}
 	before := c.inner.Received.Here()
-	plain, opening, err := c.inner.Open(nil, &o.Inner, o.Digest)
+	plain, opening, err := c.inner.Open(c.in.plain[:0], &o.Inner, o.Digest)
 	if err != nil {
 		return err
 	}
@@ -142,11 +149,14 @@ func (c *Conversation) content(o *channel.Opened) error {
 		return wire.Errorf(wire.CodeIntegrity, "content that names other people")
 	}
 	if c.in.flight == nil {
-		c.in.flight = &store.Flight{Channel: c.channel.ID, Epoch: before.Epoch, First: before.Count, Before: before.T}
+		c.in.flight = &store.Flight{Channel: c.channel.ID, Epoch: before.Epoch, First: before.Count, Before: before.T,
+			Envelopes: make([]store.Envelope, 0, c.in.envelopes)}
 	}
 	var e store.Envelope
 	if c.session.cfg.Store.OnDisk() {
 		e = store.Envelope{Header: o.Inner.RawHeader, Ciphertext: sha256.Sum256(o.Inner.Ciphertext), Opening: opening, Content: plain}
+	} else {
+		c.in.plain = plain
 	}
 	if content.Type == wire.ContentText {
 		e.Text = store.TextOf(content, o.Inner.Header.Label)
@@ -175,6 +185,7 @@ func (c *Conversation) sealed(e *wire.SealEntry) error {
 	f := sealedFlight{c.in.flight, *e.Head.Mine}
 	if f.flight != nil {
 		f.flight.Seal = *e
+		c.in.envelopes = len(f.flight.Envelopes)
 		for i := range f.flight.Envelopes {
 			if t := f.flight.Envelopes[i].Text; t != nil {
 				c.in.verified = &t.Number

@@ -136,20 +136,23 @@ func (c *Conversation) sendTexts(items []link.Item, texts []store.Text) error {
 	if first := &texts[0]; first.Labelled {
 		f.label = first.Label
 	}
-	for _, t := range texts {
-		f.add(&wire.Content{ID: t.ID, Time: uint64(t.Time.UnixMilli()), Type: wire.ContentText, Number: t.Number, Text: t.Text})
-	}
-	return f.send(texts[len(texts)-1].Number+1, true)
+	f.next, f.texts = texts[len(texts)-1].Number+1, true
+	return f.send(len(texts), func(i int) wire.Content {
+		t := &texts[i]
+		return wire.Content{ID: t.ID, Time: uint64(t.Time.UnixMilli()), Type: wire.ContentText, Number: t.Number, Text: t.Text}
+	})
 }
 
 // outgoing is a flight that is being made.
 type outgoing struct {
-	c     *Conversation
-	label wire.Level // of all its contents
-	items []link.Item
-	kept  *store.Flight // nil in memory
-
-	noticed *store.Machine // as of sentFlight
+	c           *Conversation
+	label       wire.Level    // of all its contents
+	items       []link.Item   // what stands before them
+	kept        *store.Flight // nil in memory
+	texts       bool
+	next        uint64         // the number after the last text in it
+	noticed     *store.Machine // as of sentFlight
+	plain, body []byte         // of the last envelope; the next takes their room
 }
 
 func (c *Conversation) newFlight(items []link.Item) *outgoing {
@@ -161,43 +164,48 @@ func (c *Conversation) newFlight(items []link.Item) *outgoing {
 	return f
 }
 
-// add makes the inner envelope of a content.
-func (f *outgoing) add(content *wire.Content) {
+// envelope makes the inner envelope of a content. It lasts until the next is made.
+func (f *outgoing) envelope(content wire.Content) link.Item {
 	content.Parties = f.c.toThem
-	plain := content.Append(nil)
-	s := f.c.inner.Seal(nil, f.label, plain)
-	f.items = append(f.items, link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest})
+	plain := content.Append(f.plain[:0])
+	s := f.c.inner.Seal(f.body[:0], f.label, plain)
 	if f.kept == nil {
-		return
+		f.plain, f.body = plain, s.Body
+	} else { // the store keeps parts of them
+		e := store.Envelope{Header: s.Body[:s.Header], Ciphertext: sha256.Sum256(s.Body[s.Header:]), Opening: s.Opening}
+		if content.Type == wire.ContentText {
+			e.Is, e.Number = store.IsOwnText, content.Number
+		} else {
+			e.Content = plain
+		}
+		f.kept.Envelopes = append(f.kept.Envelopes, e)
 	}
-	e := store.Envelope{Header: s.Body[:s.Header], Ciphertext: sha256.Sum256(s.Body[s.Header:]), Opening: s.Opening}
-	if content.Type == wire.ContentText {
-		e.Is, e.Number = store.IsOwnText, content.Number
-	} else {
-		e.Content = plain
-	}
-	f.kept.Envelopes = append(f.kept.Envelopes, e)
+	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest}
 }
 
-// send sends it under one seal, over the hop's lane and the conversation's. next is the number after the last text in it.
-func (f *outgoing) send(next uint64, texts bool) error {
-	c := f.c
+// send sends it, with n contents, under one seal over the hop's lane and the conversation's.
+func (f *outgoing) send(n int, content func(i int) wire.Content) error {
+	c, made := f.c, 0
 	class := ""
 	if !f.label.Equal(c.Level) {
 		class = f.label.String() // what is below this user's level shares no batch with what is at it (section 4.4)
 	}
-	return c.flight(c.ctx, link.Flight{Items: f.items, Class: class, Sealed: func(heads []wire.SealEntry) {
+	next := func() link.Item {
+		made++
+		return f.envelope(content(made - 1))
+	}
+	return c.flight(c.ctx, link.Flight{Items: f.items, Make: next, Made: n, Class: class, Sealed: func(heads []wire.SealEntry) {
 		if f.kept != nil {
 			f.kept.Seal = heads[0]
 			c.talk.Keep(c.ctx, f.kept)
 		}
-		if first, ok := c.talk.Sent(next); ok && texts {
-			c.events.put(&Progress{First: first, Last: next - 1, State: store.Sent})
+		if first, ok := c.talk.Sent(f.next); ok && f.texts {
+			c.events.put(&Progress{First: first, Last: f.next - 1, State: store.Sent})
 		}
 	}, Heads: func(closing wire.Place) []wire.Head {
 		h := c.inner.Closing()
 		c.mu.Lock()
-		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: next, texts: texts, noticed: f.noticed})
+		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: f.next, texts: f.texts, noticed: f.noticed})
 		if c.stalled == nil {
 			c.stalled = time.AfterFunc(wire.UnconfirmedAfter*time.Second, c.unconfirmed)
 		}
@@ -208,12 +216,11 @@ func (f *outgoing) send(next uint64, texts bool) error {
 
 // one sends a content that is no text. noticed is what it tells of, if it does.
 func (c *Conversation) one(t wire.ContentType, m wire.Machine, noticed *store.Machine) error {
-	content := &wire.Content{Time: uint64(time.Now().UnixMilli()), Type: t, Machine: m}
+	content := wire.Content{Time: uint64(time.Now().UnixMilli()), Type: t, Machine: m}
 	rand.Read(content.ID[:])
 	f := c.newFlight(nil)
 	f.noticed = noticed
-	f.add(content)
-	return f.send(0, false)
+	return f.send(1, func(int) wire.Content { return content })
 }
 
 // sendBye is the last that is sent; then only acknowledgements follow.

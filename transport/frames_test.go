@@ -168,6 +168,33 @@ func TestFrameThatDoesNotEnd(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// A block is made while the stream goes on, and what was appended meanwhile leaves first.
+func TestAppendBlock(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := transporttest.Pair(t, transporttest.Options{})
+		server.LoggedIn()
+		a, b := open(t, client, server)
+		ok(t, a.AppendBlock(func(block []byte) []byte {
+			ok(t, a.Append(envelope([]byte("meanwhile"))))
+			if f, err := b.ReadFrame(); err != nil || string(f.Body) != "meanwhile" {
+				t.Errorf("%q arrived while the block was made: %v", f.Body, err)
+			}
+			return envelope([]byte("block"))(block)
+		}))
+		if f, err := b.ReadFrame(); err != nil || string(f.Body) != "block" {
+			t.Errorf("%q arrived: %v", f.Body, err)
+		}
+		ok(t, a.Finish(t.Context()))
+		if err := a.AppendBlock(envelope(nil)); !errors.Is(err, transport.ErrFinished) {
+			t.Errorf("a block on a stream that is finished: %v", err)
+		}
+		b.Cancel(wire.CodeBye)
+		if err := b.AppendBlock(envelope(nil)); err == nil {
+			t.Error("a block on a stream that was given up")
+		}
+	})
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := transporttest.Pair(t, transporttest.Options{})

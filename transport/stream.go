@@ -64,20 +64,11 @@ func giveBack(b *[]byte) {
 func (s *Stream) Append(f func(b []byte) []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.err != nil:
-		return s.err
-	case s.finished:
-		return ErrFinished
-	case s.pending >= s.limit:
-		return ErrFull
+	if err := s.begin(); err != nil {
+		return err
 	}
-	if !s.running {
-		// A writer only while there is something to write: thousands of idle streams cost no goroutine.
-		if s.err = s.c.startWriter(s.write); s.err != nil {
-			return s.err
-		}
-		s.running = true
+	if s.pending >= s.limit {
+		return ErrFull
 	}
 	if n := len(s.waiting); n == 0 || len(*s.waiting[n-1]) >= fullBlock {
 		s.waiting = append(s.waiting, blocks.Get().(*[]byte))
@@ -86,6 +77,39 @@ func (s *Stream) Append(f func(b []byte) []byte) error {
 	before := len(*last)
 	*last = f(*last)
 	s.pending += len(*last) - before
+	return nil
+}
+
+// AppendBlock is Append for an f that takes its time: what was appended before goes on leaving meanwhile, and what others append meanwhile
+// leaves first. No limit holds here: who appends much waits with WaitBelow. f is called whatever happens, and all errors are final.
+func (s *Stream) AppendBlock(f func(b []byte) []byte) error {
+	block := blocks.Get().(*[]byte)
+	*block = f(*block)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(); err != nil {
+		giveBack(block)
+		return err
+	}
+	s.waiting = append(s.waiting, block)
+	s.pending += len(*block)
+	return nil
+}
+
+// begin has a writer at work for what is about to be appended. The mutex is held.
+func (s *Stream) begin() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.finished:
+		return ErrFinished
+	case !s.running:
+		// A writer only while there is something to write: thousands of idle streams cost no goroutine.
+		if s.err = s.c.startWriter(s.write); s.err != nil {
+			return s.err
+		}
+		s.running = true
+	}
 	return nil
 }
 

@@ -47,6 +47,9 @@ type Item struct {
 // Flight is what is sent together, and the heads of a conversation that are sealed in the same batch.
 type Flight struct {
 	Items []Item
+	// Make makes the envelopes behind Items, Made of them, one at a time as the flight leaves. Each payload is used before the next is made.
+	Make  func() Item
+	Made  int
 	Class string                               // of its batch, where that is not the link's (section 4.4); empty: the link's
 	Heads func(closing wire.Place) []wire.Head // called when the batch begins, with the place that closes the flight; may be nil
 	// Sealed is called with those heads and their seals once they are written; may be nil.
@@ -132,33 +135,25 @@ const headTime = wire.HeadSeconds * time.Second
 // writeAhead is how much may wait in a stream's buffer when a part of a flight is added: far less than what fills it.
 const writeAhead = 128 << 10
 
-// writePart is how much of a flight is handed to the stream at once: QUIC begins with it while the rest is encrypted, and the
-// stream's blocks stay of a size that is used again.
-const writePart = 16 << 10
+// writePart is how much of a flight is handed to the stream at once: QUIC begins with it while the rest is made, and the stream's blocks
+// stay of a size that is used again. Each part wakes the writer, QUIC and everybody behind it.
+const writePart = 64 << 10
 
 // Flight sends a flight and returns when its seal is written: then the next may follow.
 func (l *Lane) Flight(ctx context.Context, f Flight) error {
-	if err := l.waitForRoom(ctx, len(f.Items)); err != nil {
+	if err := l.waitForRoom(ctx, len(f.Items)+f.Made); err != nil {
 		return err
 	}
 	if err := l.link.rekeyer.MaySend(ctx); err != nil {
 		return err
 	}
-	for rest := f.Items; len(rest) > 0; {
+	for done, n := 0, len(f.Items)+f.Made; done < n; {
 		if err := l.Stream.WaitBelow(ctx, writeAhead); err != nil {
 			return err
 		}
-		err := l.Stream.Append(func(b []byte) []byte {
-			start := len(b)
-			for ; len(rest) > 0 && len(b)-start < writePart; rest = rest[1:] {
-				switch it := &rest[0]; {
-				case it.Seals != nil:
-					b = appendSealFrame(b, it.Seals)
-				case it.Type == wire.EnvelopeInner:
-					b = l.hop.SealInner(b, it.Payload, it.Digest)
-				default:
-					b = l.hop.Seal(b, it.Type, it.Payload)
-				}
+		err := l.Stream.AppendBlock(func(b []byte) []byte {
+			for ; done < n && len(b) < writePart; done++ {
+				b = l.append(b, f.item(done))
 			}
 			return b
 		})
@@ -192,6 +187,24 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 		f.Sealed(entries(seals, heads)[1:])
 	}
 	return nil
+}
+
+// item is the i-th of a flight.
+func (f *Flight) item(i int) Item {
+	if i < len(f.Items) {
+		return f.Items[i]
+	}
+	return f.Make()
+}
+
+func (l *Lane) append(b []byte, it Item) []byte {
+	switch {
+	case it.Seals != nil:
+		return appendSealFrame(b, it.Seals)
+	case it.Type == wire.EnvelopeInner:
+		return l.hop.SealInner(b, it.Payload, it.Digest)
+	}
+	return l.hop.Seal(b, it.Type, it.Payload)
 }
 
 // await lets the deadline of acknowledgements run if one is due: for what is sealed and written, since a card may take longer for the next

@@ -204,3 +204,28 @@ func TestSealsPassedOnAlone(t *testing.T) {
 		k.server.wantAlive(t, time.Hour)
 	})
 }
+
+// What a flight begins with arrives before its end is made.
+func TestFlightLeavesAsItIsMade(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newTalkers(t)
+		const envelopes = 6
+		payload, made := make([]byte, writePart*2/3), 0
+		arrived, sent := make(chan struct{}), make(chan error, 1)
+		go func() {
+			sent <- k.lane.Flight(t.Context(), Flight{Made: envelopes, Make: func() Item {
+				if made++; made == envelopes {
+					<-arrived
+				}
+				return Item{Type: wire.EnvelopeControl, Payload: payload}
+			}})
+		}()
+		k.evil.receives(k.stream, k.hop, 1)
+		close(arrived)
+		k.acknowledge(envelopes) // and the seal
+		must(t, <-sent)
+		if made != envelopes {
+			t.Errorf("%d envelopes made, expected %d", made, envelopes)
+		}
+	})
+}
