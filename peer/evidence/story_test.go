@@ -77,13 +77,23 @@ var (
 	byDelegation = kind{trialpki.P256, wire.SchemeP256, true}
 )
 
-// trial is a world whose certificates are made once: what two stories have in common does no harm.
 func newStory(t testing.TB, ana, rui kind) *story {
+	t.Helper()
+	return storyBelow(t, func(w *trialpki.World) *x509.Certificate { return w.Root.Certificate }, ana, rui)
+}
+
+// shortStory is one whose anchor is who issued the cards: of what is verified a thousand times.
+func shortStory(t testing.TB, ana, rui kind) *story {
+	t.Helper()
+	return storyBelow(t, func(w *trialpki.World) *x509.Certificate { return w.Authentication.Certificate }, ana, rui)
+}
+
+func storyBelow(t testing.TB, anchor func(*trialpki.World) *x509.Certificate, ana, rui kind) *story {
 	t.Helper()
 	w, err := trialpki.New(trialpki.Options{})
 	must(t, err)
 	s := &story{t: t, now: time.Now(), epochs: map[uint64][]byte{0: random(48)}}
-	s.policy = &cardauth.Policy{Anchors: []*x509.Certificate{w.Root.Certificate}, Revocation: cardauth.RevocationOff}
+	s.policy = &cardauth.Policy{Anchors: []*x509.Certificate{anchor(w)}, Revocation: cardauth.RevocationOff}
 	s.id = wire.ChannelID(s.epochs[0])
 	s.ana, s.rui = s.talker(w, "ana", ana), s.talker(w, "rui", rui)
 	for p, d := range map[*talker]wire.Direction{s.ana: 1, s.rui: 2} {
