@@ -24,7 +24,7 @@ When the connection is lost, the program comes back by itself, makes the convers
 Where the card needs its PIN for that, the next line that you type is the PIN, and is not shown.
 
 With --store DIR messages are kept, under a passphrase that you choose the first time: what waits goes out after the next start, what came
-unseen is shown then, and history#ID shows all of it, as peer history does outside a chat. A passphrase is never the card's PIN.
+unseen is shown then, history#ID shows all of it, and evidence#ID##FILE proves it, as peer history and peer evidence do outside a chat. A passphrase is never the card's PIN.
 
 A card is soft:PATH, soft:PATH?pin-value=PIN, soft:PATH?pin-source=file:PATH, or a PKCS#11 URI as peer cards shows it, to which
 ?pin-source=file:PATH may be added. Without a PIN there you are asked for it, on a terminal only.

@@ -93,7 +93,7 @@ func (c *chatCommand) run(p *program) int {
 	}
 	o.Talking.Store(true)
 	chat := newChat(s, out, cfg.Suites)
-	chat.store, chat.folder = cfg.Store, string(c.Store)
+	chat.store, chat.folder, chat.policy = cfg.Store, string(c.Store), cfg.Policy
 	if c.Connect != "" {
 		chat.begin = "connect#" + c.Connect
 	}

@@ -16,6 +16,7 @@ type command struct {
 	all  bool         // disconnect without who
 	with []wire.Suite // connect: the suite asked for
 	text string       // send and sendas
+	file string       // evidence
 	// label is that of sendas; nil: the sender's level.
 	label *wire.Level
 }
@@ -63,7 +64,12 @@ func parseCommand(typed string) (command, error) {
 		if c.who = strings.TrimSpace(rest[1:]); c.who == "" {
 			return c, badForm(c.word)
 		}
-	case "evidence", "file":
+	case "evidence":
+		who, file, ok := strings.Cut(rest[1:], "##")
+		if c.who, c.file = strings.TrimSpace(who), strings.TrimSpace(file); !ok || c.who == "" || c.file == "" {
+			return c, badForm(c.word)
+		}
+	case "file":
 		return c, notBuiltCommand(c.word)
 	default:
 		bare, err := parseBare(c.word)
@@ -84,9 +90,9 @@ func parseBare(word string) (command, error) {
 	case "disconnect":
 		c.all = true
 		return c, nil
-	case "connect", "send", "sendas", "whois", "history", "transcript":
+	case "connect", "send", "sendas", "whois", "history", "transcript", "evidence":
 		return c, badForm(word)
-	case "evidence", "file":
+	case "file":
 		return c, notBuiltCommand(word)
 	}
 	c.word = strings.ToValidUTF8(word[:min(len(word), 40)], "")

@@ -24,6 +24,7 @@ func TestParseCommand(t *testing.T) {
 		"connect#BI1@a0":                   {word: "connect", who: "BI1@a0"},
 		"history#Ana":                      {word: "history", who: "Ana"},
 		"transcript#2":                     {word: "transcript", who: "2"},
+		"evidence# Rui ##/tmp/a b#c.zip":   {word: "evidence", who: "Rui", file: "/tmp/a b#c.zip"},
 		"whois#Ana Gomes":                  {word: "whois", who: "Ana Gomes"},
 		"send##2##hello":                   {word: "send", who: "2", text: "hello"},
 		"send##2##a##b#c ":                 {word: "send", who: "2", text: "a##b#c "},
@@ -67,7 +68,10 @@ func TestParseCommandRefuses(t *testing.T) {
 		"send hello":                   {"send hello", "unknown-command"},
 		"list#2":                       {"list", "bad-command"},
 		"history":                      {"history", "bad-command"},
-		"evidence#2":                   {"evidence", "not-built"},
+		"evidence":                     {"evidence", "bad-command"},
+		"evidence#2":                   {"evidence", "bad-command"},
+		"evidence#2##":                 {"evidence", "bad-command"},
+		"evidence####x":                {"evidence", "bad-command"},
 		"file##2##x":                   {"file", "not-built"},
 		"dance#2":                      {"dance", "unknown-command"},
 		"#":                            {"", "unknown-command"},
@@ -96,7 +100,7 @@ func TestMenu(t *testing.T) {
 		}
 		explained[c.word] = true
 	}
-	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "sendas", "whois", "history", "transcript"} {
+	for _, word := range []string{"list", "connected", "ciphers", "menu", "help", "level", "disconnect", "connect", "send", "sendas", "whois", "history", "transcript", "evidence"} {
 		if !explained[word] {
 			t.Errorf("%s is not explained", word)
 		}

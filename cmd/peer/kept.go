@@ -9,6 +9,7 @@ import (
 	"sinete/cmd/peer/internal/settings"
 	"sinete/cmd/peer/internal/stores"
 	"sinete/peer"
+	"sinete/peer/evidence"
 	"sinete/peer/store"
 	"sinete/wire"
 )
@@ -25,6 +26,18 @@ func (c *chat) history(ctx context.Context, who string) error {
 		return err
 	}
 	return stores.Show(ctx, c.store, store.Query{With: identity}, c.screen)
+}
+
+// evidence writes evidence of all messages with somebody into a file that is not there yet.
+func (c *chat) evidence(ctx context.Context, who, file string) error {
+	if c.store == nil {
+		return nothingKept()
+	}
+	identity, err := c.identify(ctx, who)
+	if err != nil {
+		return err
+	}
+	return stores.WriteEvidence(ctx, c.store, c.policy, evidence.Wanted{With: identity}, file, false, c.screen)
 }
 
 // identify finds whom somebody means, of those talked with now, those of whom something is kept, and those who are logged in.

@@ -138,7 +138,8 @@ func TestSendToSomebodyOfBefore(t *testing.T) {
 
 func TestNothingKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		want(t, keeps(t, newFakeSession(), nil, "history#2", "send##Zé##hi"), refusal("history", "store-missing"), refusal("send", "not-connected"))
+		want(t, keeps(t, newFakeSession(), nil, "history#2", "evidence#2##x", "send##Zé##hi"), refusal("history", "store-missing"),
+			refusal("evidence", "store-missing"), refusal("send", "not-connected"))
 	})
 }
 

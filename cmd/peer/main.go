@@ -33,11 +33,12 @@ func main() {
 }
 
 type commandLine struct {
-	Chat    chatCommand    `cmd:"" help:"Log in at a relay and talk."`
-	Cards   cards.Command  `cmd:"" help:"Show readers, cards and certificates, and which one would be used."`
-	History stores.History `cmd:"" help:"Show or delete the messages that a store keeps."`
-	Store   stores.Command `cmd:"" help:"Look after a store."`
-	Doctor  doctor.Command `cmd:"" help:"Find out why it does not work, and what to do."`
+	Chat     chatCommand     `cmd:"" help:"Log in at a relay and talk."`
+	Cards    cards.Command   `cmd:"" help:"Show readers, cards and certificates, and which one would be used."`
+	History  stores.History  `cmd:"" help:"Show or delete the messages that a store keeps."`
+	Evidence stores.Evidence `cmd:"" help:"Prove messages to somebody who was not there, or verify such a proof."`
+	Store    stores.Command  `cmd:"" help:"Look after a store."`
+	Doctor   doctor.Command  `cmd:"" help:"Find out why it does not work, and what to do."`
 }
 
 // program is one run, with what tests put in the place of cards and relays.

@@ -124,6 +124,8 @@ func (c *chat) execute(ctx context.Context, cmd command, more ...string) error {
 		return c.history(ctx, cmd.who)
 	case "transcript":
 		return c.compare(cmd.who)
+	case "evidence":
+		return c.evidence(ctx, cmd.who, cmd.file)
 	case "connect":
 		return c.connect(ctx, cmd)
 	case "send", "sendas":

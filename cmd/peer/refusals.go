@@ -18,7 +18,7 @@ func unknownCommand(word string) error {
 
 // forms is how commands with arguments are written.
 var forms = map[string]string{
-	"send": "send##ID##TEXT", "sendas": "sendas##ID##LEVEL##TEXT", "connect": "connect#ID or connect#ID##SUITE", "disconnect": "disconnect#ID, or disconnect alone to leave", "whois": "whois#ID", "history": "history#ID", "transcript": "transcript#ID",
+	"send": "send##ID##TEXT", "sendas": "sendas##ID##LEVEL##TEXT", "connect": "connect#ID or connect#ID##SUITE", "disconnect": "disconnect#ID, or disconnect alone to leave", "whois": "whois#ID", "history": "history#ID", "evidence": "evidence#ID##FILE", "transcript": "transcript#ID",
 }
 
 func badForm(word string) error {

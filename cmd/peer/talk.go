@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"sinete/cardauth"
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
@@ -23,6 +24,7 @@ type chat struct {
 	session session
 	store   *store.Store // nil: nothing is kept
 	folder  string       // of the store: proofs of forks are kept beside it
+	policy  *cardauth.Policy
 	screen  screen.Screen
 	suites  []wire.Suite   // offered; none: all
 	ahead   *terminal.Line // read, and not obeyed yet; nil: none

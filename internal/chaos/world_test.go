@@ -282,7 +282,50 @@ func (w *world) proves(who int, history []entry) (proved, error) {
 	if p.received < came || p.receipts == 0 && len(history) > came {
 		return p, fmt.Errorf("%s's store proves %+v, and has %d messages, of which %d came", people[who], p, len(history), came)
 	}
-	return p, nil
+	for other := range people {
+		if err == nil && other != who {
+			err = w.shows(who, other, history)
+		}
+	}
+	return p, err
+}
+
+// shows has evidence made and verified of all that somebody's history has with another, and compares.
+func (w *world) shows(who, other int, history []entry) error {
+	want := map[string]bool{}
+	for _, e := range history {
+		if e.from == other || e.to == other {
+			want[fmt.Sprint(e.pair, e.seq, e.text)] = true
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	bundle := filepath.Join(w.dir, fmt.Sprintf("evidence-%d-%d.zip", who, other))
+	lost, err := w.asks("warning", "evidence", "export", "--store", w.people[who].store, "--with", people[other], "--all", "--trust", w.path("trust"), bundle)
+	if err != nil {
+		return err
+	}
+	proved, err := w.asks("proved", "evidence", "verify", "--trust", w.path("trust"), bundle)
+	if err != nil {
+		return err
+	}
+	named, err := w.asks("evidence", "evidence", "verify", "--trust", w.path("trust"), bundle)
+	if err != nil {
+		return err
+	}
+	name := map[any]int{}
+	for _, p := range named[0]["people"].([]any) {
+		p := p.(map[string]any)
+		name[p["identity"]] = index(fmt.Sprint(p["name"]))
+	}
+	for _, e := range proved {
+		delete(want, fmt.Sprint(pair{name[e["from"]], name[e["to"]]}, int(e["seq"].(float64)), e["text"]))
+	}
+	if len(want) > 0 {
+		return fmt.Errorf("%s's evidence with %s lacks %d messages: %v", people[who], people[other], len(want), lost)
+	}
+	return nil
 }
 
 // proved counts what a store proves; what was sent again counts again.

@@ -70,10 +70,10 @@ var rooms = []room{
 	{name: "cmd/peer", imports: "wire cardauth cardauth/* transport peer peer/* internal/link internal/heap cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/trouble", imports: "wire cardauth cardauth/* transport peer peer/*"},
 	{name: "cmd/peer/internal/terminal", imports: ""},
-	{name: "cmd/peer/internal/screen", imports: "wire cardauth/pkcs11card peer peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
+	{name: "cmd/peer/internal/screen", imports: "wire cardauth cardauth/pkcs11card peer peer/evidence peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/settings", imports: "cardauth cardauth/revocation peer cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/cards", imports: "cardauth cardauth/softcard cardauth/pkcs11card cmd/peer/internal/*"},
-	{name: "cmd/peer/internal/stores", imports: "cardauth/fork peer/evidence peer/store cmd/peer/internal/*"},
+	{name: "cmd/peer/internal/stores", imports: "cardauth cardauth/fork peer/evidence peer/store cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/doctor", imports: "wire cardauth cardauth/* transport peer cmd/peer/internal/*"},
 	{name: "cmd/testpki", imports: "wire cardauth cardauth/* internal/trialpki"},
 

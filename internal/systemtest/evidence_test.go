@@ -55,6 +55,8 @@ func TestEvidence(t *testing.T) {
 						t.Errorf("%s's evidence: %+v", name, r)
 					}
 				}
+				shows(t, w, alice.cfg.Store, w.identity(bob.cfg.Card), 39)
+				shows(t, w, bob.cfg.Store, w.identity(alice.cfg.Card), 39)
 				proves := func(what string, alter func(*store.Evidence)) {
 					t.Helper()
 					r, err := evidence.Check(altered(alice.cfg.Store.Evidence(), alter), w.policy)
@@ -119,5 +121,22 @@ func TestEvidence(t *testing.T) {
 				})
 			})
 		})
+	}
+}
+
+// shows wants evidence of every message with somebody to be made and to be genuine, with the receipts of those that were sent.
+func shows(t *testing.T, w *world, s *store.Store, with string, messages int) {
+	t.Helper()
+	x, err := evidence.Export(t.Context(), s, w.policy, evidence.Wanted{With: with})
+	must(t, err)
+	r, err := evidence.Verify(x.Bundle, w.policy.Anchors)
+	must(t, err)
+	for _, m := range r.Messages {
+		if sent := r.People[m.From].Identity != with; sent && m.Delivered == nil {
+			t.Errorf("no receipt of %q", m.Text)
+		}
+	}
+	if len(x.Left) > 0 || len(r.Messages) != messages {
+		t.Errorf("evidence of %d messages, and not of %v", len(r.Messages), x.Left)
 	}
 }

@@ -294,4 +294,5 @@ func nameOf(c *x509.Certificate) string {
 	return strings.ToValidUTF8(c.Subject.String(), "\uFFFD")
 }
 
-func hashOf(b []byte) [32]byte { return sha256.Sum256(b) }
+// Fingerprint is SHA-256 over a certificate's DER, by which people compare anchors.
+func Fingerprint(c *x509.Certificate) [32]byte { return sha256.Sum256(c.Raw) }

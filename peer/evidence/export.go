@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"iter"
 	"slices"
@@ -19,28 +20,28 @@ type Wanted struct {
 	Messages []Range // none: all that were sent or received
 }
 
-// Range is messages of one author by their numbers, as the history shows them.
+// Range is messages of one author by their numbers, from 0.
 type Range struct {
 	Own         bool
 	First, Last uint64
 }
 
-// String is the form that ParseRange reads.
+// String is the form that ParseRange reads: there people count from 1.
 func (r Range) String() string {
 	whose := "received"
 	if r.Own {
 		whose = "sent"
 	}
 	if r.First == r.Last {
-		return fmt.Sprintf("%s:%d", whose, r.First)
+		return fmt.Sprintf("%s:%d", whose, r.First+1)
 	}
-	return fmt.Sprintf("%s:%d-%d", whose, r.First, r.Last)
+	return fmt.Sprintf("%s:%d-%d", whose, r.First+1, r.Last+1)
 }
 
 // maxRange is more messages than a bundle takes.
 const maxRange = maxFiles
 
-// ParseRange reads sent:3, received:5 or sent:5-9.
+// ParseRange reads sent:3, received:5 or sent:5-9, with the numbers that the history shows people: from 1.
 func ParseRange(s string) (r Range, err error) {
 	whose, numbers, _ := strings.Cut(s, ":")
 	first, last, several := strings.Cut(numbers, "-")
@@ -51,10 +52,10 @@ func ParseRange(s string) (r Range, err error) {
 	if r.First, err = strconv.ParseUint(first, 10, 62); err == nil {
 		r.Last, err = strconv.ParseUint(last, 10, 62)
 	}
-	if err != nil || whose != "sent" && whose != "received" || r.Last < r.First || r.Last-r.First >= maxRange {
+	if err != nil || whose != "sent" && whose != "received" || r.First == 0 || r.Last < r.First || r.Last-r.First >= maxRange {
 		return r, fmt.Errorf("%q is no message: say sent:3, received:5 or sent:5-9", s)
 	}
-	return r, nil
+	return Range{r.Own, r.First - 1, r.Last - 1}, nil
 }
 
 // Source is a *store.Store.
@@ -72,14 +73,14 @@ type Exported struct {
 
 // Export makes a bundle of what is wanted. A message that went out several times is proved where its receipt is, if there is one. Whose certificates and
 // delegations do not verify by the policy at the time of the channel proves nothing, as in Check. Where single messages are wanted, all of them must be proved.
-// Errors: *UnprovedError, ErrTooMuch, those of reading the store.
-func Export(s Source, policy *cardauth.Policy, want Wanted) (*Exported, error) {
+// Errors: *UnprovedError, ErrTooMuch, that of ctx, those of reading the store.
+func Export(ctx context.Context, s Source, policy *cardauth.Policy, want Wanted) (*Exported, error) {
 	x := &export{kept: newKept(policy), want: want, texts: map[message]*text{}, sides: map[side]*collected{}}
 	if err := x.list(s); err != nil {
 		return nil, err
 	}
 	for e, err := range s.Evidence() {
-		if err != nil {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
 		if e.Channel.With == want.With {

@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"iter"
 	"testing"
@@ -163,7 +164,7 @@ func (s *story) parties(from *talker) [32]byte {
 	key := func(p *talker) [32]byte {
 		c, err := x509.ParseCertificate(p.shown.Chain[0])
 		must(s.t, err)
-		return hashOf(c.RawSubjectPublicKeyInfo)
+		return sha256.Sum256(c.RawSubjectPublicKeyInfo)
 	}
 	to := s.other(from)
 	return wire.Parties(from.identity, key(from), to.identity, key(to))
@@ -245,7 +246,7 @@ func (s *story) rekey() {
 // export is Export of somebody's store, which must succeed.
 func (s *story) export(by *talker, messages ...Range) *Exported {
 	s.t.Helper()
-	x, err := Export(by, s.policy, Wanted{With: s.other(by).identity, Messages: messages})
+	x, err := Export(s.t.Context(), by, s.policy, Wanted{With: s.other(by).identity, Messages: messages})
 	must(s.t, err)
 	return x
 }

@@ -49,7 +49,7 @@ func trusted(r *Report, anchors []*x509.Certificate) error {
 	for i := range r.People {
 		p := &r.People[i]
 		if a := p.Anchor(); anchors != nil && !slices.ContainsFunc(anchors, a.Equal) {
-			return &AnchorError{p.Identity, nameOf(a), hashOf(a.Raw)}
+			return &AnchorError{p.Identity, nameOf(a), Fingerprint(a)}
 		}
 	}
 	return nil

@@ -200,6 +200,40 @@ type Transcript struct {
 	Waiting  uint64 `json:"waiting,omitempty"` // of one's own that it does not stand for yet
 }
 
+// Evidence tells of a bundle of evidence.
+type Evidence struct {
+	File      string           `json:"file"`
+	State     string           `json:"state"` // written or verified
+	Messages  int              `json:"messages"`
+	Confirmed int              `json:"confirmed"` // of them: that they arrived is proved too
+	People    []EvidencePerson `json:"people"`
+}
+
+// EvidencePerson is somebody of whom evidence speaks, and the anchor behind their card.
+type EvidencePerson struct {
+	Name     string `json:"name"`
+	Identity string `json:"identity"`
+	Anchor   string `json:"anchor"`
+	SHA256   string `json:"anchor_sha256"`
+}
+
+// Proved is a message that evidence proves.
+type Proved struct {
+	From         string   `json:"from"` // identities
+	To           string   `json:"to"`
+	Seq          uint64   `json:"seq"`
+	Message      string   `json:"message"` // its id
+	Text         string   `json:"text"`
+	SentAt       string   `json:"sent_at"`
+	SealedAt     string   `json:"sealed_at"`
+	ConfirmedAt  string   `json:"confirmed_at,omitempty"`
+	Label        uint16   `json:"label"`
+	Compartments []string `json:"compartments,omitempty"` // of Label
+
+	from, to          string // names
+	sealed, confirmed time.Time
+}
+
 type Connected struct {
 	Conversations []Conversation `json:"conversations"`
 }
@@ -286,6 +320,8 @@ func (Checked) name() string        { return "checked" }
 func (Done) name() string           { return "done" }
 func (Whois) name() string          { return "whois" }
 func (Transcript) name() string     { return "transcript" }
+func (Evidence) name() string       { return "evidence" }
+func (Proved) name() string         { return "proved" }
 func (Connected) name() string      { return "connected" }
 func (Ciphers) name() string        { return "ciphers" }
 func (Menu) name() string           { return "menu" }

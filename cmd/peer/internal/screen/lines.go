@@ -63,6 +63,10 @@ func (s *lineScreen) Show(e Event) {
 		s.print(plain, whoisLines(e)...)
 	case Transcript:
 		s.print(plain, transcriptLines(e)...)
+	case Evidence:
+		s.print(plain, evidenceLines(e)...)
+	case Proved:
+		s.print(plain, provedLines(e)...)
 	case Connected:
 		s.print(plain, connectedLines(e)...)
 	case Ciphers:

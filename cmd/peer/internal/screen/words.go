@@ -28,6 +28,7 @@ var help = [][]string{
 	{"level", "who you are here, and your level"},
 	{"whois#ID", "what is known of somebody: certificate, level, keys, machine"},
 	{"history#ID", "the messages with somebody that your store keeps"},
+	{"evidence#ID##FILE", "write a file that proves them to anybody, with nothing but OpenSSL"},
 	{"transcript#ID", "a code to compare with somebody by voice: where it is the same, nobody stands between you"},
 	{"menu", "the commands in one line"},
 	{"help", "the commands, and what they do"},

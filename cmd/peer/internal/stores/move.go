@@ -27,7 +27,7 @@ func (c *Export) Run(t *terminal.Terminal) int {
 		if err != nil {
 			return err
 		}
-		if err := writeNew(c.File, func(w io.Writer) error { return s.Export(w, secret) }); err != nil {
+		if err := writeNew(c.File, trouble.ExportUnusable, func(w io.Writer) error { return s.Export(w, secret) }); err != nil {
 			return err
 		}
 		out.Show(screen.Done{Command: "store export", Text: exported(c.File)})
@@ -36,10 +36,10 @@ func (c *Export) Run(t *terminal.Terminal) int {
 }
 
 // writeNew writes a file that is not there before, and is not afterwards where it could not be written whole.
-func writeNew(path string, write func(w io.Writer) error) error {
+func writeNew(path string, unusable func(error) error, write func(w io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return trouble.ExportUnusable(err)
+		return unusable(err)
 	}
 	err = write(f)
 	if err == nil {

@@ -76,3 +76,21 @@ func notProved(f evidence.Fault, name string) string {
 	}
 	return fmt.Sprintf("a part of %s is not proved: %v", whose, f.Err)
 }
+
+const aboutEvidence = `The file is a zip. Whoever has it says peer evidence verify FILE, or unpacks it and says sh verify.sh, which needs nothing but OpenSSL. It
+holds the messages that you choose, in the clear, and the certificates of both cards; of other messages nothing but how many there were.
+
+While peer chat uses the store, evidence#ID##FILE does the same in the chat, for all messages.`
+
+const aboutVerifying = `It shows each message that is proved: who sealed it, when, and whether the other has confirmed it. Nothing else is needed,
+neither a store nor a card. The times are those of the clocks of whoever sealed.`
+
+const compareAnchors = "there is no folder with trusted certificates: it is genuine only if the authorities below are the right ones. Compare their SHA-256, or name a folder with --trust DIR"
+
+func missing(u *evidence.Unproved) string {
+	return "there is no evidence of " + u.Which() + ": " + u.Err.Error()
+}
+
+func moreMissing(n int) string {
+	return screen.Plural(n, "and of 1 more", "and of %d more")
+}

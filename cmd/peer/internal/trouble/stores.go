@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"sinete/peer/evidence"
 	"sinete/peer/store"
 )
 
@@ -33,7 +34,7 @@ func passphraseWrong() Trouble {
 }
 
 func storeInUse(e *store.LockedError) Trouble {
-	return Trouble{"store-in-use", e.Error(), "One program at a time uses a store. In a chat, history#ID shows what is kept.", StatusFailed}
+	return Trouble{"store-in-use", e.Error(), "One program at a time uses a store. In a chat, history#ID shows what is kept, and evidence#ID##FILE writes evidence of it.", StatusFailed}
 }
 
 func storeOwner(e *store.OwnerError) Trouble {
@@ -116,4 +117,37 @@ func ExportUnusable(err error) error {
 func StoreDamaged(damaged, unproved int) error {
 	return Refuse("store-damaged", fmt.Sprintf("%d places of the store are damaged, and %d parts of it are not proved", damaged, unproved),
 		"Make sure that the disk is sound. What is not damaged can be moved to another one with peer store export and import; what was lost is with whom you wrote with.")
+}
+
+// EvidenceFile says of a file that it is that of the evidence.
+func EvidenceFile(err error) error {
+	return Refuse("evidence-file", "the file of the evidence: "+err.Error(), "Is that its name, and may you read and write there? --force writes over one that is there.")
+}
+
+func evidenceUnproved(e *evidence.UnprovedError) Trouble {
+	var each []string
+	for i, u := range e.Messages {
+		if i == 10 {
+			each = append(each, fmt.Sprintf("and %d more", len(e.Messages)-i))
+			break
+		}
+		each = append(each, fmt.Sprintf("%s (%v)", u.Which(), u.Err))
+	}
+	what := "there is no message with evidence"
+	if len(each) > 0 {
+		what = "there is no evidence of " + strings.Join(each, ", ")
+	}
+	return Trouble{"evidence-missing", what, "peer history shows which messages there are, and what stands for them. Nothing was written.", StatusFailed}
+}
+
+func evidenceTooLarge() Trouble {
+	return Trouble{"evidence-too-large", evidence.ErrTooMuch.Error() + " of evidence", "Choose messages with --message, such as sent:1-5000.", StatusFailed}
+}
+
+func evidenceFalse(err error) Trouble {
+	return Trouble{"evidence-invalid", "this proves nothing: " + err.Error(), "Somebody has changed it, it was damaged on its way, or it is of a later version. Have it sent again.", StatusRefused}
+}
+
+func evidenceUntrusted(e *evidence.AnchorError) Trouble {
+	return Trouble{"evidence-untrusted", e.Error(), "If you know by another way that this authority is the right one, put its certificate into the folder that --trust names.", StatusRefused}
 }

@@ -14,6 +14,7 @@ import (
 	"sinete/cardauth/seal"
 	"sinete/cardauth/softcard"
 	"sinete/peer"
+	"sinete/peer/evidence"
 	"sinete/peer/presence"
 	"sinete/peer/store"
 	"sinete/transport"
@@ -86,6 +87,13 @@ var rows = []row{
 	on(storeKeyring),
 	on(storeFull),
 	on(storeFailed),
+
+	// Evidence.
+	on(evidenceUnproved),
+	on(evidenceUntrusted),
+	is(evidence.ErrTooMuch, evidenceTooLarge),
+	on(func(e *evidence.LineError) Trouble { return evidenceFalse(e) }),
+	on(func(e *evidence.FileError) Trouble { return evidenceFalse(e) }),
 
 	// The card.
 	on(pinRefused),
