@@ -1,10 +1,12 @@
 package cardauth
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"sinete/cardauth/seal"
@@ -40,6 +42,20 @@ func newParty(chain []*x509.Certificate, staples [][]byte) *Party {
 		p.Chain = append(p.Chain, c.Raw)
 	}
 	return p
+}
+
+// Shown returns the chain that the party showed, with the bytes that it shares with others who have the same issuers where it can.
+func (p *Party) Shown(chain [][]byte) [][]byte {
+	own := make([][]byte, len(chain))
+	for i, der := range chain {
+		at := slices.IndexFunc(p.Chain, func(c []byte) bool { return bytes.Equal(c, der) })
+		if at < 0 {
+			own[i] = slices.Clone(der)
+		} else {
+			own[i] = p.Chain[at]
+		}
+	}
+	return own
 }
 
 // Signer returns who seals for the party under that scheme: its card where delegation is nil, or the key in a delegation's

@@ -93,6 +93,7 @@ func (p *Policy) verify(chain, staples [][]byte, usage func(leaf, anchor *x509.C
 			err = usage(c[0], c[len(c)-1])
 		}
 		if err == nil {
+			issuers.share(certs[1:], c)
 			aligned := align(c, certs, staples)
 			return c, aligned, p.judge(Claim{c, aligned, now})
 		}
@@ -126,7 +127,7 @@ func parseChain(chain, staples [][]byte) ([]*x509.Certificate, error) {
 		if len(der) > wire.MaxCertificate {
 			return nil, refuse(nil, wire.CodeCertificateInvalid, "a certificate of %d bytes", len(der))
 		}
-		c, err := parseCertificate(der)
+		c, err := issuers.parse(der)
 		if err != nil {
 			return nil, refuse(nil, wire.CodeCertificateInvalid, "%v", err)
 		}

@@ -96,7 +96,7 @@ func align(chain, sent []*x509.Certificate, staples [][]byte) [][]byte {
 	aligned := make([][]byte, len(chain))
 	for i, staple := range staples {
 		if at := slices.IndexFunc(chain, sent[i].Equal); at >= 0 && len(staple) > 0 {
-			aligned[at] = staple
+			aligned[at] = slices.Clone(staple) // not to hold on to the message that it came in
 		}
 	}
 	return aligned

@@ -52,7 +52,7 @@ func (r *Relay) login(conn *transport.Conn) (_ *session, proved string, _ error)
 				return nil, err
 			}
 			s.who.Store(&who)
-			s.chain = h.Chain
+			s.chain = o.Shown(h.Chain)
 			s.suites = wire.SuitesAtLeast(h.Suites, r.cfg.MinSuite)
 			inForce = h.Limits.Smaller(r.cfg.Limits)
 			p := wire.HopParameters{Limits: inForce, Level: who.Level, Relay: r.cfg.Name}

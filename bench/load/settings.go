@@ -60,7 +60,7 @@ func parseOptions(args []string, errors io.Writer) (o Options, err error) {
 	f.DurationVar(&o.runFor, "for", time.Second, "with -rivals, about how long a run takes; what has a fixed number of messages takes them in one second")
 	f.StringVar(&o.file, "write", "", "with -rivals, file for its result as JSON, beside the table")
 	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the table")
-	f.StringVar(&o.cpuProfile, "cpuprofile", "", "directory for a CPU profile of each process")
+	f.StringVar(&o.cpuProfile, "cpuprofile", "", "directory for profiles of each process: of processor time, and of what it holds at the end (.heap)")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
@@ -60,7 +62,7 @@ const (
 	DoRun     Deed = "run"
 	DoMeasure Deed = "measure" // what the process has used up to now
 	DoSettle  Deed = "settle"  // end what is left of the runs before, and give back what memory is free
-	DoProfile Deed = "profile" // until the process ends
+	DoProfile Deed = "profile" // until the process ends: of processor time, and in a file NAME.heap of what it holds then
 )
 
 // Plan is one run of a sender.
@@ -134,17 +136,34 @@ func Serve(in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer pprof.StopCPUProfile()
+	profile := ""
 	for {
 		var c Command
 		if err := commands.Decode(&c); err == io.EOF {
-			return nil
+			return heapProfile(profile)
 		} else if err != nil {
 			return err
+		}
+		if c.Do == DoProfile {
+			profile = c.Profile
 		}
 		if err := replies.Encode(obey(ctx, r, c)); err != nil {
 			return err
 		}
 	}
+}
+
+// heapProfile writes what lives in memory beside a CPU profile.
+func heapProfile(beside string) error {
+	if beside == "" {
+		return nil
+	}
+	f, err := os.Create(beside + ".heap")
+	if err != nil {
+		return err
+	}
+	runtime.GC()
+	return errors.Join(pprof.Lookup("heap").WriteTo(f, 0), f.Close())
 }
 
 func text(err error) string {

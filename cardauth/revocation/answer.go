@@ -22,17 +22,19 @@ const (
 
 // answer is what an authority has said about one certificate, its signature verified.
 type answer struct {
-	status  status
-	this    time.Time // from when it holds
-	next    time.Time // until when, always set
-	fetched time.Time // by this side; of a staple, when it was made: so old is what it knows
-	raw     []byte    // the OCSP response; nil where a list says it
-	nonce   []byte    // of the OCSP response, or nil
-	source  string    // the address, for reasons
-	// responder is whose certificate stands beside the OCSP response, nil where the issuer itself has signed.
-	responder *x509.Certificate
+	status    status
+	this      time.Time // from when it holds
+	next      time.Time // until when, always set
+	fetched   time.Time // by this side; of a staple, when it was made: so old is what it knows
+	raw       []byte    // the OCSP response; nil where a list says it
+	nonce     []byte    // of the OCSP response, or nil
+	source    string    // the address, for reasons
+	responder period    // in which the OCSP response's signer may answer; zero where that is the issuer itself
 	ending
 }
+
+// period is that of a certificate.
+type period struct{ from, until time.Time }
 
 // ending is since when a certificate is revoked or suspended, and why (RFC 5280 section 5.3.1).
 type ending struct {
@@ -79,7 +81,7 @@ func (a *answer) inTime(now time.Time) error {
 }
 
 func (a *answer) checkResponder(now time.Time) error {
-	if r := a.responder; r != nil && (now.Before(r.NotBefore) || now.After(r.NotAfter)) {
+	if r := a.responder; r != (period{}) && (now.Before(r.from) || now.After(r.until)) {
 		return bad("signed by a responder whose certificate is out of its time")
 	}
 	return nil

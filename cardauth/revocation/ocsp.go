@@ -115,46 +115,46 @@ func statusOf(r *ocsp.Response) status {
 }
 
 // checkSigner wants the signature to be that of the certificate's very issuer, or of a responder to whom that issuer gave the right, whose
-// certificate it returns. Anybody else with a certificate of the issuer, every card holder that is, could forge answers otherwise.
-func checkSigner(r *ocsp.Response, issuer *x509.Certificate, known *memory[struct{}]) (responder *x509.Certificate, err error) {
+// time it returns. Anybody else with a certificate of the issuer, every card holder that is, could forge answers otherwise.
+func checkSigner(r *ocsp.Response, issuer *x509.Certificate, known *memory[struct{}]) (holds period, err error) {
 	if weak(r.SignatureAlgorithm) {
-		return nil, bad("signed with %v", r.SignatureAlgorithm)
+		return holds, bad("signed with %v", r.SignatureAlgorithm)
 	}
 	c := r.Certificate
 	if c == nil {
 		if err := r.CheckSignatureFrom(issuer); err != nil {
-			return nil, bad("signature: %v", err)
+			return holds, bad("signature: %v", err)
 		}
-		return nil, nil
+		return holds, nil
 	}
 	// The library has verified the signature with the embedded certificate's key.
 	if bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
-		return nil, nil
+		return holds, nil
 	}
 	id := subject{c, issuer}.with(nil)
 	if known != nil {
 		if _, ok := known.get(id); ok {
-			return c, nil
+			return period{c.NotBefore, c.NotAfter}, nil
 		}
 	}
 	switch {
 	case !bytes.Equal(c.RawIssuer, issuer.RawSubject) || weak(c.SignatureAlgorithm) ||
 		issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil:
-		return nil, bad("signed by a responder of another authority")
+		return holds, bad("signed by a responder of another authority")
 	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
-		return nil, bad("signed by somebody without the usage OCSPSigning")
+		return holds, bad("signed by somebody without the usage OCSPSigning")
 	case c.KeyUsage != 0 && c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0:
-		return nil, bad("signed by a responder whose key is not for signatures")
+		return holds, bad("signed by a responder whose key is not for signatures")
 	case len(c.UnhandledCriticalExtensions) > 0:
-		return nil, bad("signed by a responder with an unknown critical extension")
+		return holds, bad("signed by a responder with an unknown critical extension")
 	}
 	if err := cardauth.CheckPublicKey(c); err != nil {
-		return nil, bad("signed by a responder with %v", err)
+		return holds, bad("signed by a responder with %v", err)
 	}
 	if known != nil {
 		known.put(id, struct{}{})
 	}
-	return c, nil
+	return period{c.NotBefore, c.NotAfter}, nil
 }
 
 func weak(a x509.SignatureAlgorithm) bool {
