@@ -22,11 +22,11 @@ import (
 
 // forgery is evidence written by hand, so that it can lie where no exporter would.
 type forgery struct {
-	t     testing.TB
-	files map[string][]byte
-	proof strings.Builder // part one
-	runs  strings.Builder
-	count map[string]int
+	t                 testing.TB
+	files             map[string][]byte
+	definitions, runs string    // lines
+	now               time.Time // of seals
+	count             map[string]int
 
 	direction wire.Direction
 	channel   [32]byte
@@ -49,12 +49,14 @@ type leaf struct {
 }
 
 func newForgery(t testing.TB) *forgery {
-	f := &forgery{t: t, files: map[string][]byte{}, count: map[string]int{}, channel: sha256.Sum256([]byte("channel"))}
-	f.line("sinete-evidence 1")
+	f := &forgery{t: t, files: map[string][]byte{}, count: map[string]int{}, now: time.Now()}
+	f.line(firstLine)
 	return f
 }
 
-func (f *forgery) line(format string, args ...any) { fmt.Fprintf(&f.proof, format+"\n", args...) }
+func (f *forgery) line(format string, args ...any) {
+	f.definitions += fmt.Sprintf(format+"\n", args...)
+}
 
 func (f *forgery) next(kind string) int {
 	f.count[kind]++
@@ -137,7 +139,7 @@ func (f *forgery) seal(p *forged, leaves ...leaf) (tails []string) {
 		}
 		level = up
 	}
-	in := wire.SealInput{Signer: p.seals.Digest, Time: uint64(time.Now().Unix()), Leaves: uint32(len(hashes)), Root: level[0]}
+	in := wire.SealInput{Signer: p.seals.Digest, Time: uint64(f.now.Unix()), Leaves: uint32(len(hashes)), Root: level[0]}
 	sig, err := p.key.SealRoot(f.t.Context(), in)
 	f.must(err)
 	n := f.next("seal")
@@ -176,7 +178,7 @@ func (f *forgery) begin(d wire.Direction, at wire.Place) {
 	f.step("run %d %d %d %d %x", f.count["channel"], d, at.Epoch, at.Count, at.T)
 }
 
-func (f *forgery) step(format string, args ...any) { fmt.Fprintf(&f.runs, format+"\n", args...) }
+func (f *forgery) step(format string, args ...any) { f.runs += fmt.Sprintf(format+"\n", args...) }
 
 func (f *forgery) follow(digest [32]byte) {
 	f.place.T = wire.NextTranscript(f.place.T, digest)
@@ -214,24 +216,32 @@ func (f *forgery) epoch() {
 	f.step("epoch %d %x", f.place.Epoch, th)
 }
 
-// head seals the place reached, beside another statement that nobody sees.
+// head has the author seal the place reached.
 func (f *forgery) head() {
-	place := f.place
-	h := wire.Head{Channel: f.channel, Role: wire.Role(f.direction), Mine: &place, Yours: wire.Place{Epoch: 1, Count: 70, T: [32]byte{7}}}
-	tails := f.seal(f.author(), leaf{wire.PurposeHead, [16]byte{3}, []byte("another")}, leaf{wire.PurposeHead, [16]byte{4}, h.Append(nil)},
-		leaf{wire.PurposeHead, [16]byte{5}, []byte("a third")})
-	f.step("head %s", tails[1])
+	f.t.Helper()
+	f.step("head %s", f.sealed(f.author(), wire.Head{Channel: f.channel, Role: wire.Role(f.direction), Mine: &f.place, Yours: wire.Place{Epoch: 1, Count: 70, T: [32]byte{7}}}))
 }
 
+// receipt has the recipient acknowledge the place reached.
 func (f *forgery) receipt(mine *wire.Place) {
-	h := wire.Head{Channel: f.channel, Role: wire.Role(3 - f.direction), Mine: mine, Yours: f.place}
-	f.step("receipt %s", f.seal(f.recipient(), leaf{wire.PurposeHead, [16]byte{6}, h.Append(nil)})[0])
+	f.t.Helper()
+	f.step("receipt %s", f.sealed(f.recipient(), wire.Head{Channel: f.channel, Role: wire.Role(3 - f.direction), Mine: mine, Yours: f.place}))
+}
+
+// sealed seals a head beside others that nobody sees.
+func (f *forgery) sealed(by *forged, h wire.Head) (tail string) {
+	f.t.Helper()
+	return f.seal(by, leaf{wire.PurposeHead, [16]byte{3}, []byte("another")}, leaf{wire.PurposeHead, [16]byte{4}, h.Append(nil)},
+		leaf{wire.PurposeHead, [16]byte{5}, []byte("a third")})[1]
 }
 
 // bundle is what was written.
 func (f *forgery) bundle() map[string][]byte {
-	f.files[proofFile] = []byte(f.proof.String() + f.runs.String() + "end\n")
-	f.files[scriptFile] = script
-	f.files[manifestFile] = manifest(f.files)
+	f.files[proofFile] = []byte(f.definitions + f.runs + lastLine + "\n")
+	r, err := read(f.files)
+	if err != nil {
+		r = &Report{}
+	}
+	derive(f.files, r)
 	return f.files
 }

@@ -107,15 +107,31 @@ digest() {
 	hash=${hash%% *}
 }
 
-# size BASE64 sets length: of the bytes that it stands for.
+# size BASE64 sets length: of the bytes that its lines of 64 characters stand for.
 size() {
-	left=${1%=}
-	left=${left%=}
-	length=$((${#1} / 4 * 3 - ${#1} + ${#left}))
+	padding=${1%=}
+	padding=$((${#1} - ${#padding}))
+	case $1 in
+	*==) padding=2 ;;
+	esac
+	length=$(((${#1} - ${#1} / 65) / 4 * 3 - padding))
 }
 
-# copy FILE writes its bytes.
-copy() { openssl base64 -in "$1" | openssl base64 -d; }
+# raw BASE64 writes the bytes.
+raw() { printf '%s\n' "$1" | openssl base64 -d; }
+
+# pem LABEL BASE64 writes a file of this.
+pem() { printf -- '-----BEGIN %s-----\n%s\n-----END %s-----\n' "$1" "$2" "$1"; }
+
+# inside reads such a file and writes what is between the first line and the last one.
+inside() {
+	while IFS= read -r row; do
+		case $row in
+		-----*) ;;
+		*) printf '%s\n' "$row" ;;
+		esac
+	done
+}
 
 # varint NUMBER sets encoded [2.1].
 varint() {
@@ -192,34 +208,56 @@ line_certificate() { # number SHA-256
 	hex "$2" 32
 	file=cert-$1.pem
 	listed "$file"
-	[ "$(sha256sum <"$file")" = "$(openssl x509 -in "$file" 2>&1 | sha256sum)" ] || refuse "$file is not as openssl writes a certificate"
-	hash=$(openssl x509 -in "$file" -outform DER | sha256sum)
+	base64=$(inside <"$file")
+	[ "$(raw "$base64" 2>&1 | openssl base64)" = "$base64" ] && [ "$(sha256sum <"$file")" = "$(pem CERTIFICATE "$base64" | sha256sum)" ] ||
+		refuse "$file is not in its plain form"
+	hash=$(raw "$base64" | sha256sum)
 	[ "${hash%% *}" = "$2" ] || refuse "$file is another certificate"
 	put certificate "$1" hash "$2"
-}
+	put certificate "$1" base64 "$base64"
 
-# key_of CERTIFICATE sets hash: SHA-256 of its SubjectPublicKeyInfo.
-key_of() {
-	hash=$(openssl x509 -in "cert-$1.pem" -noout -pubkey | openssl pkey -pubin -outform DER 2>&1 | sha256sum)
-	hash=${hash%% *}
+	# Names are in ASCII, with \XX for each byte that is none or would change how the rest is shown.
+	names=$(openssl x509 -in "$file" -noout -pubkey -subject -issuer -nameopt utf8,esc_2253,esc_ctrl,esc_msb,sep_multiline,sname 2>&1)
+	case $names in
+	'-----BEGIN PUBLIC KEY-----'*"${newline}subject="*"${newline}issuer="*) ;;
+	*) refuse "$file is no certificate" ;;
+	esac
+	put certificate "$1" issuer "${names##*"$newline"issuer=}"
+	names=${names%"$newline"issuer=*}
+	put certificate "$1" subject "${names##*"$newline"subject=}"
+	key=${names%"$newline"subject=*}
+	put certificate "$1" key "$key"
+	hash=$(printf '%s\n' "$key" | inside | openssl base64 -d | sha256sum)
+	put certificate "$1" keyhash "${hash%% *}"
 }
+newline='
+'
 
-# about CERTIFICATE subject|issuer sets name, in ASCII, with \XX for each byte that is none or would change how the rest is shown.
+# about CERTIFICATE subject|issuer sets name, in one line.
 about() {
-	name=$(openssl x509 -in "cert-$1.pem" -noout "-$2" -nameopt utf8,esc_2253,esc_ctrl,esc_msb,sep_comma_plus_space,sname)
-	name=${name#*=}
+	get certificate "$1" "$2"
+	name=
+	set -- ${got#"$newline"}
+	for item; do
+		case $item in
+		*$newline) name="$name${item%"$newline"}, " ;;
+		*) name="$name$item " ;;
+		esac
+	done
+	name=${name% }
 }
 
 # person_of LEAF sets who: the part of an identity before its @ [7.1].
 person_of() {
 	who= serials=0
-	subject=$(openssl x509 -in "cert-$1.pem" -noout -subject -nameopt utf8,esc_2253,esc_ctrl,esc_msb,sep_multiline,oid)
-	while [ -n "$subject" ]; do # 2.5.4.6=PT, newline or " + ", 2.5.4.5=...; a plus in a value is \+
-		item=${subject%%"$newline"*}
+	get certificate "$1" subject
+	left=$got
+	while [ -n "$left" ]; do # a newline and spaces, or " + ", before each NAME=VALUE; a plus in a value is \+
+		item=${left%%"$newline"*}
 		item=${item%% + *}
-		subject=${subject#"$item"}
-		subject=${subject#"$newline"}
-		subject=${subject# + }
+		left=${left#"$item"}
+		left=${left#"$newline"}
+		left=${left# + }
 		while :; do
 			case $item in
 			' '*) item=${item# } ;;
@@ -227,7 +265,7 @@ person_of() {
 			esac
 		done
 		case $item in
-		2.5.4.5=*) serials=$((serials + 1)) who=${item#*=} ;;
+		serialNumber=*) serials=$((serials + 1)) who=${item#*=} ;;
 		esac
 	done
 	[ $serials -le 1 ] || refuse 'a subject has several serial numbers'
@@ -248,8 +286,6 @@ person_of() {
 	escaped "$who"
 	who=$escape
 }
-newline='
-'
 
 lower() { # text; sets lowered
 	lowered= left=$1
@@ -323,16 +359,16 @@ line_person() { # number identity leaf intermediate... anchor
 	*) refuse "certificate $leaf is not for signatures" ;;
 	esac
 	person_of "$leaf"
-	key_of "$anchor"
-	rest=${hash#????????????????}
-	[ "$identity" = "$who@${hash%"$rest"}" ] || refuse 'the identity is not the one of the certificates'
-	key_of "$leaf"
+	get certificate "$anchor" keyhash
+	rest=${got#????????????????}
+	[ "$identity" = "$who@${got%"$rest"}" ] || refuse 'the identity is not the one of the certificates'
+	get certificate "$leaf" keyhash
 	put person "$person" identity "$identity"
 	put person "$person" leaf "$leaf"
 	put person "$person" way "$way"
 	put person "$person" chain "$chain"
 	put person "$person" anchor "$anchor"
-	put person "$person" key "$hash"
+	put person "$person" key "$got"
 	put person "$person" first ''
 	put person "$person" last ''
 	about "$leaf" subject
@@ -344,11 +380,12 @@ line_person() { # number identity leaf intermediate... anchor
 signer_of() {
 	bytes "$(printf %08x $((${#2} / 2)))$2"
 	delegated=$octal
-	size "$(openssl x509 -in "cert-$1.pem" -outform DER | openssl base64 -A)"
+	get certificate "$1" base64
+	size "$got"
 	bytes "$(printf %08x "$length")"
 	hash=$({
 		printf "sinete/1 signer\\000$octal"
-		openssl x509 -in "cert-$1.pem" -outform DER
+		raw "$got"
 		printf "$delegated"
 	} | sha256sum)
 	hash=${hash%% *}
@@ -364,7 +401,14 @@ line_signer() { # number person|delegation number
 		known person "$3"
 		person=$3 statement= since= until=
 		get person "$person" leaf
-		expected=$(openssl x509 -in "cert-$got.pem" -noout -pubkey)
+		get certificate "$got" key
+		expected=$got$newline
+		case $(openssl pkey -pubin -in "$file" -noout -text_pub 2>&1) in
+		*'NIST CURVE: P-256'*) schemes=0403 ;;
+		*'NIST CURVE: P-384'*) schemes=0503 ;;
+		*Exponent:*) schemes=0401,0804 ;; # RSA
+		*) schemes= ;;
+		esac
 		;;
 	delegation)
 		known delegation "$3"
@@ -379,16 +423,18 @@ line_signer() { # number person|delegation number
 		left=$statement
 		take 32
 		bytes "302a300506032b6570032100$taken"
-		expected="-----BEGIN PUBLIC KEY-----$newline$(printf "$octal" | openssl base64)$newline-----END PUBLIC KEY-----"
+		expected=$(pem 'PUBLIC KEY' "$(printf "$octal" | openssl base64)")$newline
+		schemes=0807
 		;;
 	*) refuse 'a signer is a person or a delegation' ;;
 	esac
-	[ "$(sha256sum <"$file")" = "$(printf '%s\n' "$expected" | sha256sum)" ] || refuse "$file is another key"
+	[ "$(sha256sum <"$file")" = "$(printf %s "$expected" | sha256sum)" ] || refuse "$file is another key"
 	get person "$person" leaf
 	signer_of "$got" "$statement"
 	put signer "$1" kind "$2"
 	put signer "$1" person "$person"
 	put signer "$1" hash "$hash"
+	put signer "$1" schemes "$schemes"
 	put signer "$1" since "$since"
 	put signer "$1" until "$until"
 }
@@ -417,14 +463,16 @@ line_seal() { # number signer scheme time leaves root
 	[ "$(sha256sum <"$signed")" = "$(printf "%64ssinete/1 seal\\000$octal" '' | sha256sum)" ] || refuse "$signed is not what this seal signs"
 
 	# [3.8] The scheme fits the key, and its signature verifies.
-	get signer "$signer" kind
-	case $got,$scheme,$(openssl pkey -pubin -in "$key" -noout -text_pub 2>&1) in
-	person,0401,*Exponent:*) set -- dgst -sha256 ;;
-	person,0804,*Exponent:*) set -- dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 ;;
-	person,0403,*'NIST CURVE: P-256'*) set -- dgst -sha256 ;;
-	person,0503,*'NIST CURVE: P-384'*) set -- dgst -sha384 ;;
-	delegation,0807,*) set -- pkeyutl -verify -rawin -pubin ;;
+	get signer "$signer" schemes
+	case $got in
+	*"$scheme"*) ;;
 	*) refuse 'the scheme does not fit the key' ;;
+	esac
+	case $scheme in
+	0401 | 0403) set -- dgst -sha256 ;;
+	0503) set -- dgst -sha384 ;;
+	0804) set -- dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 ;;
+	0807) set -- pkeyutl -verify -rawin -pubin ;;
 	esac
 	case $1 in
 	dgst) set -- "$@" -verify "$key" -signature "$signature" "$signed" ;;
@@ -532,7 +580,7 @@ line_status() { # number person certificate issuer SHA-256
 	[ -n "$answer" ] || refuse 'the answer does not say that the certificate was good'
 	answer=${answer#*This Update: }
 	seconds_of "${answer%%"$newline"*}"
-	openssl ocsp $only -partial_chain -auth_level 2 -attime "$seconds" -VAfile "cert-$4.pem" -CAfile "cert-$4.pem" -respin "$file" \
+	openssl ocsp -no_nonce $only -partial_chain -auth_level 2 -attime "$seconds" -VAfile "cert-$4.pem" -CAfile "cert-$4.pem" -respin "$file" \
 		-issuer "cert-$4.pem" -$algorithm -cert "cert-$3.pem" >/dev/null 2>&1 || refuse 'the answer does not come from the issuer of the certificate'
 	about "$3" subject
 	date_of "$seconds"
@@ -552,9 +600,11 @@ chains() {
 		get person $person chain
 		chain=$got
 		trusted "$anchor"
-		for time in first last; do
-			get person $person $time
-			[ -n "$got" ] || continue # who has sealed nothing is only named
+		get person $person last
+		last=$got
+		get person $person first
+		[ "$got" != "$last" ] || last=
+		for got in $got $last; do # nobody who has sealed nothing
 			date_of "$got"
 			openssl verify $only -partial_chain -auth_level 2 -attime "$got" -CAfile "cert-$anchor.pem" $chain "cert-$leaf.pem" >/dev/null 2>&1 </dev/null ||
 				refuse "the certificates were not valid on $date, or do not lead to their authority"
@@ -584,7 +634,7 @@ trusted() {
 		block=$block$row$newline
 		case $row in
 		'-----END CERTIFICATE-----')
-			hash=$(printf %s "$block" | openssl x509 -outform DER 2>&1 | sha256sum)
+			hash=$(printf %s "$block" | inside | openssl base64 -d | sha256sum)
 			[ "${hash%% *}" != "$wanted" ] || return 0
 			;;
 		esac
@@ -714,13 +764,14 @@ line_message() { # number number-of-the-author's id time header H(ciphertext) op
 	commitment=$left
 
 	# [5.4] parties, id, time, type 1, number, text; its author is committed to it
-	size "$(openssl base64 -A -in "$file")"
+	base64=$(openssl base64 -in "$file")
+	size "$base64"
 	[ "$length" -ge 1 ] && [ "$length" -le 61000 ] || refuse 'a text of no or too many bytes'
 	varint "$2"
 	bytes "${channel}0000000000000000$(printf %02x "$direction")${5%"$commitment"}$parties$3${4}01$encoded"
 	opened=$({
 		printf "$octal"
-		copy "$file"
+		raw "$base64"
 	} | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$7")
 	[ "${opened##* }" = "$commitment" ] || refuse "its author did not commit to $file as this message"
 
