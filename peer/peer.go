@@ -56,7 +56,7 @@ type Config struct {
 	Sign      Signing      // empty: SignAuto
 	Standing  *Standing    // of a session whose connection was lost: logs in with its delegation; nil: with the card
 	Store     *store.Store // what outlives a session; nil: a new one in memory
-	Machine   *Machine     // nil: this machine
+	Machine   *Machine     // nil: ThisMachine without a secret
 	Limits    wire.RekeyLimits
 	Recheck   time.Duration // how long after a revocation a session or conversation with that certificate ends at the latest; 0: 15 minutes
 	Logger    *slog.Logger  // nil: none
@@ -86,7 +86,7 @@ func (c *Config) complete() error {
 		c.Store = store.NewMemory()
 	}
 	if c.Machine == nil {
-		c.Machine = ThisMachine()
+		c.Machine = ThisMachine(nil)
 	}
 	if c.Limits == (wire.RekeyLimits{}) {
 		c.Limits = wire.RekeyLimits{Messages: wire.DefaultRekeyCount, Seconds: wire.DefaultRekeyAfter}

@@ -33,10 +33,11 @@ type chatCommand struct {
 	settings.AsksRevocation
 	RevocationRecheck time.Duration `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
 	stores.Flags
-	JSON    bool   `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
-	Plain   bool   `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
-	Connect string `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
-	Explain bool   `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
+	Machine stores.Given `placeholder:"FILE"      help:"File with the random number that names this machine to your contacts, made where there is none. Where it is another one they are told that you write from another machine: in a container, keep it. Default: sinete/machine in your configuration folder."`
+	JSON    bool         `name:"json" xor:"form,words" help:"One JSON object a line instead of text."`
+	Plain   bool         `xor:"form" help:"Plain lines, on a terminal too. Has no effect yet: without --json there is nothing else."`
+	Connect string       `placeholder:"ID" help:"Begin a conversation at once, as connect#ID does."`
+	Explain bool         `xor:"words" help:"Say of each thing that happens what it means, once. Not with --json."`
 }
 
 // Help is what peer chat --help shows below its first line.
@@ -81,6 +82,9 @@ func (c *chatCommand) run(p *program) int {
 	if err != nil {
 		return fail(err)
 	}
+	if cfg.Machine, err = c.thisMachine(out); err != nil {
+		return fail(err)
+	}
 	if p.Input {
 		if cfg.Store == nil {
 			out.Show(screen.Notice{Text: nothingIsKept})
@@ -98,6 +102,18 @@ func (c *chatCommand) run(p *program) int {
 		chat.begin = "connect#" + c.Connect
 	}
 	return chat.run(first, second, in)
+}
+
+// thisMachine is what contacts are told of it. Where nothing can be kept of the usual file, they may guess what it is; one that was named must be there.
+func (c *chatCommand) thisMachine(out screen.Screen) (*peer.Machine, error) {
+	secret, err := settings.MachineSecret(string(c.Machine))
+	if err != nil && c.Machine != "" {
+		return nil, machineFile(err)
+	}
+	if err != nil {
+		out.Show(screen.Warning{Code: "machine-file", Text: trouble.Explain(machineFile(err)).Text()})
+	}
+	return peer.ThisMachine(secret), nil
 }
 
 // logIn gives the card its time and the relay not for ever.

@@ -37,6 +37,10 @@ func notBuiltCommand(word string) error {
 	return trouble.Refuse("not-built", word+" is not built yet", "")
 }
 
+func machineFile(err error) error {
+	return trouble.Refuse("machine-file", "the file that names this machine cannot be used: "+err.Error(), "Name one with --machine FILE; it is made where there is none.")
+}
+
 func lineTooLong() error {
 	return trouble.Refuse("message-too-large", fmt.Sprintf("a command of more than %d bytes", terminal.MaxLine), trouble.TooLargeAdvice)
 }

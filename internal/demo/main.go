@@ -68,6 +68,7 @@ type world struct {
 	relay    *program.Program
 	ocsp     *program.Program // answers whether cards still hold
 	people   map[string]*program.Program
+	moved    map[string]string // behind the name of the file that names a person's machine: where they are on another one
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.bin, name) }
@@ -86,9 +87,12 @@ func (w *world) end() {
 // store is where a person keeps their messages.
 func (w *world) store(name string) string { return filepath.Join(w.dir, "store-"+name) }
 
+// machine is what names a person's machine to their contacts.
+func (w *world) machine(name string) string { return filepath.Join(w.dir, "machine-"+name) }
+
 func (w *world) chatArgs(name string) []string {
 	return []string{"chat", w.address, "--card", "soft:" + filepath.Join(w.dir, name+".card") + "?pin-value=1234",
-		"--trust", filepath.Join(w.dir, "trust"), "--revocation-network", loopback}
+		"--trust", filepath.Join(w.dir, "trust"), "--revocation-network", loopback, "--machine", w.machine(name) + w.moved[name]}
 }
 
 // byHand is what to paste for chatting without this program.

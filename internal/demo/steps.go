@@ -35,6 +35,8 @@ var steps = []step{
 	{"message", "a message from Alice, with the relay's and Bruno's receipts", messageThere, freezeRelay},
 	{"answer", "a message back, with both receipts", messageBack, killAlice},
 	{"killed", "Bruno is killed with -9; what Alice writes meanwhile comes when he is back", killedAndBack, freezeRelay},
+	{"machine", "Bruno writes from another machine: Alice is warned, and Bruno told that it was noticed", otherMachine, sameMachine},
+	{"compare", "Alice and Bruno have the same code to read to each other", compareCodes, killBruno},
 	{"flow", "writing to somebody above is refused by the relay", flowRefused, lowerTheDirector},
 	{"second login", "a second login with Alice's card is refused, the first goes on", secondLogin, killAlice},
 	{"revoked card", "a login with a card that was suspended is refused", revokedLogin, stopResponder},
@@ -60,7 +62,7 @@ func makeWorld(w *world) error {
 	if err := os.RemoveAll(w.dir); err != nil {
 		return err
 	}
-	w.people, w.serial = map[string]*program.Program{}, map[string]string{}
+	w.people, w.serial, w.moved = map[string]*program.Program{}, map[string]string{}, map[string]string{}
 	address, err := freeAddress()
 	if err != nil {
 		return err

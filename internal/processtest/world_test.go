@@ -105,6 +105,7 @@ func chat(t *testing.T, address, card string, env []string, args ...string) *pro
 	t.Helper()
 	all := []string{"chat", address, "--card", card, "--trust", filepath.Join(trial, "trust"), "--revocation", "off", "--json"}
 	name, _, _ := strings.Cut(card, "?")
+	env = append([]string{"XDG_CONFIG_HOME=" + filepath.Join(trial, "config")}, env...) // not that of whoever runs the tests
 	return start(t, "the program with the card "+name, filepath.Join(bin, "peer"), env, append(all, args...)...)
 }
 
