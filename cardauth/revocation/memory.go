@@ -52,6 +52,9 @@ func (k *Checker) staple(raw []byte, s subject, now time.Time) (*answer, error) 
 		if known, err = readOCSP(raw, s, &k.responders); err != nil {
 			return nil, err
 		}
+		if err := checkPlain(known, s); err != nil {
+			return nil, err
+		}
 		k.staples.put(id, known)
 	}
 	a := *known

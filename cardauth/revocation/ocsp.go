@@ -167,16 +167,19 @@ type certID struct {
 	Serial    *big.Int
 }
 
+// responseData is what the authority signed.
+type responseData struct {
+	Version    int `asn1:"optional,default:0,explicit,tag:0"`
+	Responder  asn1.RawValue
+	Produced   time.Time             `asn1:"generalized"`
+	Responses  []struct{ ID certID } // and what the library has read
+	Extensions []pkix.Extension      `asn1:"optional,explicit,tag:1"`
+}
+
 // checkEntries wants exactly one entry of the serial number, and that it names the issuer: serial numbers alone are those of many
 // authorities. It returns the nonce.
 func checkEntries(tbs []byte, s subject) (nonce []byte, err error) {
-	var data struct {
-		Version    int `asn1:"optional,default:0,explicit,tag:0"`
-		Responder  asn1.RawValue
-		Produced   time.Time             `asn1:"generalized"`
-		Responses  []struct{ ID certID } // and what the library has read
-		Extensions []pkix.Extension      `asn1:"optional,explicit,tag:1"`
-	}
+	var data responseData
 	if rest, err := asn1.Unmarshal(tbs, &data); err != nil || len(rest) > 0 {
 		return nil, bad("its entries cannot be read")
 	}

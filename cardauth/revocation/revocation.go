@@ -193,11 +193,15 @@ func (k *Checker) Staples(ctx context.Context, chain []*x509.Certificate) [][]by
 					a = fresh
 				}
 			}
-			if a == nil || len(a.raw) > wire.MaxStaple || a.status != good {
+			if a == nil || a.raw == nil || a.status != good {
 				return
 			}
-			if checked, err := k.staple(a.raw, s, now); err == nil && now.Before(checked.next) {
-				staples[i] = a.raw
+			staple, err := plain(a.raw, s)
+			if err != nil || len(staple) > wire.MaxStaple {
+				return
+			}
+			if checked, err := k.staple(staple, s, now); err == nil && now.Before(checked.next) {
+				staples[i] = staple
 			}
 		})
 	}

@@ -1,10 +1,8 @@
 package systemtest
 
 import (
-	"bytes"
 	"context"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -337,60 +335,6 @@ func TestClosedRekeysAreRare(t *testing.T) {
 		m.closed(wire.CodeLimitExceeded)
 		heardNothing(t, b, wire.CodeLimitExceeded)
 	})
-}
-
-// What is left to those who cheat passes: random numbers in which nobody but the other end could tell a message, and what only it can verify.
-func TestClosedCarriersLeft(t *testing.T) {
-	said := [32]byte([]byte("32 bytes that say what they like"))
-	for name, c := range map[string]struct {
-		spoil func(f *wire.Frame)
-		heard func(f wire.Frame) bool
-	}{
-		"nonce": {hello(func(h *wire.Hello) { h.Nonce = said }), func(f wire.Frame) bool {
-			h, err := wire.ParseHello(f.Body)
-			return err == nil && h.Nonce == said
-		}},
-		"share": {hello(func(h *wire.Hello) { copy(h.Shares[0].Data, said[:]) }), func(f wire.Frame) bool {
-			h, err := wire.ParseHello(f.Body)
-			return err == nil && bytes.HasPrefix(h.Shares[0].Data, said[:])
-		}},
-		"MAC": {func(f *wire.Frame) {
-			if f.Type == wire.FrameProof {
-				p, _ := wire.ParseProof(f.Body)
-				copy(p.MAC, said[:])
-				f.Body = p.Append(nil)
-			}
-		}, func(f wire.Frame) bool {
-			p, err := wire.ParseProof(f.Body)
-			return err == nil && bytes.HasPrefix(p.MAC, said[:])
-		}},
-		"machine hash": {nil, func(f wire.Frame) bool {
-			m, err := wire.ParseMachineFrame(f.Body)
-			return err == nil && f.Type == wire.FrameMachine && m.Hash == said
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			closedTo(t, func(t *testing.T, w *world, mallory, eve *evil, _ cardauth.Card) {
-				var heard atomic.Bool
-				eve.listens = func(f wire.Frame) {
-					if c.heard(f) {
-						heard.Store(true)
-					}
-				}
-				if c.spoil == nil {
-					m, e := meet(t, w, mallory, eve)
-					m.post(wire.Frame{Type: wire.FrameMachine, Body: m.channel.MachineFrame(said, false).Append(nil)})
-					_, err := evilMessages{e, nil}.Receive(t.Context())
-					must(t, err)
-				} else if tryMeet(t, w, mallory, eve, c.spoil, nil) == nil {
-					t.Error("a handshake of which both ends have other views went through")
-				}
-				if !heard.Load() {
-					t.Error("nothing came through: security.md says that it does")
-				}
-			})
-		})
-	}
 }
 
 // Honest people notice none of this: whoever asks, with a card or a delegated key, a conversation with a closed direction comes about, takes new
