@@ -44,7 +44,7 @@ var steps = []step{
 	{"disconnect", "Alice leaves the conversation with the director, who is told", disconnect, killDirector},
 	{"leave", "everybody leaves; every program ends with status 0", leave, killAlice},
 	{"history", "both stores have each message once, delivered or received, and proved", histories, func(w *world) error { return os.RemoveAll(w.store("alice")) }},
-	{"evidence", "evidence of Alice's messages with Bruno is genuine, and refused after one byte was changed", proveMessages, func(w *world) error { return os.RemoveAll(filepath.Join(w.dir, "trust")) }},
+	{"evidence", "what Alice and Bruno said is proved with openssl, sha256sum and a shell alone, and refused after one byte was changed", proveMessages, func(w *world) error { return os.RemoveAll(filepath.Join(w.dir, "trust")) }},
 	{"stop", "the relay ends in order", stopRelay, func(w *world) error { w.relay.Kill(); return nil }},
 }
 

@@ -23,6 +23,9 @@ func Verify(bundle []byte, anchors []*x509.Certificate) (*Report, error) {
 	if !bytes.Equal(files[manifestFile], manifest(files)) {
 		return nil, &FileError{manifestFile, errors.New("not what the files are: one of them, or the manifest, was changed")}
 	}
+	if !bytes.Equal(files[scriptFile], script) {
+		return nil, &FileError{scriptFile, errors.New("not that of this version")}
+	}
 	r, err := read(files)
 	if err != nil {
 		return nil, err
