@@ -154,10 +154,10 @@ func compareAuditHeads(a, b []byte) (*Contradiction, error) {
 // Finding is what a proof shows.
 type Finding struct {
 	*Contradiction
-	Relay    bool            // a relay's certificate; else a person's
-	Party    *cardauth.Party // whose seals they are. A relay has no identity
-	Standing bool            // a key sealed that the card delegated to
-	Times    [2]time.Time    // of the two seals, by the signer's clock
+	Relay     bool            // a relay's certificate; else a person's
+	Party     *cardauth.Party // whose seals they are. A relay has no identity
+	Delegated bool            // a key sealed that the card delegated to
+	Times     [2]time.Time    // of the two seals, by the signer's clock
 }
 
 // Verify checks everything, by the certificates that policy trusts at the times of the seals. Whether the certificate was revoked, and somebody else
@@ -167,7 +167,7 @@ func (p *Proof) Verify(policy *cardauth.Policy) (*Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Finding{Contradiction: c, Standing: p.Credentials.Delegation != nil, Times: [2]time.Time{p.Seals[0].Time(), p.Seals[1].Time()}}
+	f := &Finding{Contradiction: c, Delegated: p.Credentials.Delegation != nil, Times: [2]time.Time{p.Seals[0].Time(), p.Seals[1].Time()}}
 	v := seal.NewVerifier(0)
 	for i := range p.Seals {
 		s := &p.Seals[i]
@@ -176,7 +176,7 @@ func (p *Proof) Verify(policy *cardauth.Policy) (*Finding, error) {
 		if f.Party, f.Relay, err = who(&at, p.Credentials.Chain); err != nil {
 			return nil, &Error{"the certificate at the time of a seal", err}
 		}
-		if p.Purpose == wire.PurposeAuditHead && (!f.Relay || f.Standing) {
+		if p.Purpose == wire.PurposeAuditHead && (!f.Relay || f.Delegated) {
 			return nil, &Error{Reason: "a head of an audit log that no relay's own key sealed"}
 		}
 		signer, err := p.signer(v, f.Party, s)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,7 +188,7 @@ func TestProof(t *testing.T) {
 			if !bytes.Equal(again, packed) {
 				t.Error("what was read makes another file")
 			}
-			if found.Values[0] == found.Values[1] || found.Relay != (found.Party.Identity == "") || found.Standing != (name == "delegated") {
+			if found.Values[0] == found.Values[1] || found.Relay != (found.Party.Identity == "") || found.Delegated != (name == "delegated") {
 				t.Errorf("found %+v", found)
 			}
 			if _, err := read.Verify(&cardauth.Policy{Anchors: []*x509.Certificate{other.Root.Certificate}}); err == nil {
@@ -344,14 +345,30 @@ func rezip(t *testing.T, files []file) []byte {
 	return b.Bytes()
 }
 
-// Files that are no proof are refused, whatever they hold.
+// What fork.txt may say is read, or refused, and what is read makes the same files again.
 func FuzzParse(f *testing.F) {
-	f.Add([]byte("PK"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if p, err := Parse(b); err == nil {
-			if _, err := p.Pack(); err != nil {
-				t.Error(err)
-			}
+	a, b := mine(1, 2, 3, 4), mine(1, 2, 3, 5)
+	card := wire.Seal{Signature: []byte{1}, Leaves: 1}
+	p := Heads(wire.Credentials{Chain: [][]byte{{1}}, Delegation: &wire.SealedDelegation{Statement: []byte{2}, Seal: card}}, &wire.SealEntry{Head: a, Seal: card},
+		&wire.SealEntry{Head: b, Seal: wire.Seal{Signature: []byte{1}, Leaves: 2, Index: 1, Path: make([][32]byte, 1)}})
+	files, err := p.files()
+	if err != nil {
+		f.Fatal(err)
+	}
+	files = append([]file{{scriptFile, nil}, {summaryFile, nil}}, files...)
+	f.Add(files[2].data)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		files := slices.Clone(files)
+		files[2].data = text
+		p, err := parse(files)
+		if err != nil {
+			return
+		}
+		if _, err := p.files(); err != nil {
+			return
+		}
+		if _, err := p.Verify(&cardauth.Policy{}); err == nil {
+			t.Error("proved to somebody who trusts nobody")
 		}
 	})
 }

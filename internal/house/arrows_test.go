@@ -70,7 +70,7 @@ var rooms = []room{
 	{name: "cmd/peer", imports: "wire cardauth cardauth/* transport peer peer/* internal/link internal/heap cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/trouble", imports: "wire cardauth cardauth/* transport peer peer/*"},
 	{name: "cmd/peer/internal/terminal", imports: ""},
-	{name: "cmd/peer/internal/screen", imports: "wire cardauth cardauth/pkcs11card peer peer/evidence peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
+	{name: "cmd/peer/internal/screen", imports: "wire cardauth cardauth/fork cardauth/pkcs11card peer peer/evidence peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/settings", imports: "cardauth cardauth/revocation peer cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/cards", imports: "cardauth cardauth/softcard cardauth/pkcs11card cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/stores", imports: "cardauth cardauth/fork peer/evidence peer/store cmd/peer/internal/*"},

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"sinete/cardauth/fork"
 	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer"
 	"sinete/peer/store"
@@ -217,6 +218,19 @@ type EvidencePerson struct {
 	SHA256   string `json:"anchor_sha256"`
 }
 
+// Fork is what a proof of a fork shows.
+type Fork struct {
+	File     string    `json:"file"`
+	Name     string    `json:"name"`     // whose seals they are
+	Identity string    `json:"identity"` // empty for a relay
+	What     fork.What `json:"what"`     // sent, received or log
+	Channel  string    `json:"channel"`  // or id of the log
+	Epoch    uint64    `json:"epoch"`
+	Count    uint64    `json:"count"` // envelopes or records
+	Values   [2]string `json:"values"`
+	SealedAt [2]string `json:"sealed_at"`
+}
+
 // Proved is a message that evidence proves.
 type Proved struct {
 	From         string   `json:"from"` // identities
@@ -321,6 +335,7 @@ func (Done) name() string           { return "done" }
 func (Whois) name() string          { return "whois" }
 func (Transcript) name() string     { return "transcript" }
 func (Evidence) name() string       { return "evidence" }
+func (Fork) name() string           { return "fork" }
 func (Proved) name() string         { return "proved" }
 func (Connected) name() string      { return "connected" }
 func (Ciphers) name() string        { return "ciphers" }

@@ -65,6 +65,8 @@ func (s *lineScreen) Show(e Event) {
 		s.print(plain, transcriptLines(e)...)
 	case Evidence:
 		s.print(plain, evidenceLines(e)...)
+	case Fork:
+		s.print(plain, forkLines(e)...)
 	case Proved:
 		s.print(plain, provedLines(e)...)
 	case Connected:

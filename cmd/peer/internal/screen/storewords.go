@@ -81,20 +81,3 @@ func checkedLine(e Checked) string {
 	}
 	return fmt.Sprintf("%s; proved: %d sent, %d received, %d receipts", messages, *e.Sent, *e.Received, *e.Receipts)
 }
-
-func whoForked(name string) string {
-	if name == "" {
-		name = "the relay"
-	}
-	return name + " has sealed two different accounts of the same messages, which no honest program does"
-}
-
-// ForkKept is of a proof that was written to a file.
-func ForkKept(name, path string) string {
-	return whoForked(name) + ". The proof is in " + path + ". Keep it, trust nothing more that they seal, and show it to whoever issued their card or runs the relay"
-}
-
-// ForkLost is of one that could not be written.
-func ForkLost(name string, err error) string {
-	return whoForked(name) + ". The proof could not be kept: " + err.Error()
-}

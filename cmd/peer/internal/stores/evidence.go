@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"sinete/cardauth"
+	"sinete/cardauth/fork"
 	"sinete/cmd/peer/internal/screen"
 	"sinete/cmd/peer/internal/settings"
 	"sinete/cmd/peer/internal/terminal"
@@ -107,7 +108,7 @@ func writeEvidence(path string, over bool, b []byte) error {
 
 // VerifyEvidence is peer evidence verify and its flags.
 type VerifyEvidence struct {
-	File  string `arg:"" help:"The file that peer evidence export has written."`
+	File  string `arg:"" help:"The file that peer evidence export has written, or a proof of a fork."`
 	Trust string `placeholder:"DIR" help:"The authorities that everybody's card must come from, as in peer chat. Default: sinete/trust in your configuration folder, where it is there."`
 	JSON  bool   `name:"json" help:"One JSON object a line instead of text."`
 }
@@ -122,6 +123,12 @@ func (c *VerifyEvidence) Run(t *terminal.Terminal) int {
 			return trouble.EvidenceFile(err)
 		}
 		_, policy, err := settings.LoadTrust(c.Trust)
+		if fork.Is(b) {
+			if err == nil {
+				err = verifyFork(c.File, b, policy, out)
+			}
+			return err
+		}
 		switch {
 		case err == nil:
 		case c.Trust == "" && trouble.Explain(err).Code == trustMissing:

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"sinete/cardauth"
 	"sinete/cardauth/fork"
+	"sinete/cmd/peer/internal/screen"
 )
 
 // KeepFork writes a proof of a fork to a file beside the stores of a folder, under a name that is its own. It is in clear, for whoever is to see it.
@@ -34,4 +36,17 @@ func KeepFork(folder string, p *fork.Proof) (path string, err error) {
 		return "", errors.Join(err, os.Remove(path)) // half a proof is none
 	}
 	return path, nil
+}
+
+// verifyFork verifies a proof of a fork, which is none without an authority that is trusted.
+func verifyFork(path string, b []byte, policy *cardauth.Policy, out screen.Screen) error {
+	p, err := fork.Parse(b)
+	if err != nil {
+		return err
+	}
+	found, err := p.Verify(policy)
+	if err == nil {
+		out.Show(screen.ForkOf(path, found))
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sinete/cardauth"
+	"sinete/cardauth/fork"
 	"sinete/cardauth/pkcs11card"
 	"sinete/cardauth/seal"
 	"sinete/cardauth/softcard"
@@ -70,6 +71,7 @@ func is(target error, say func() Trouble) row {
 // rows are tried in this order: errors that wrap others stand before those.
 var rows = []row{
 	on(func(e *Problem) Trouble { return e.Trouble }),
+	on(func(e *fork.Error) Trouble { return evidenceFalse(e) }), // of certificates, too
 
 	// Who we are and who the relay is.
 	on(ownCertificate),
