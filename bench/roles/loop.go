@@ -17,8 +17,8 @@ type conversation interface {
 	confirmed(ctx context.Context) (next uint64, err error)
 }
 
-// stalled is how long a run may go without an acknowledgement.
-const stalled = 30 * time.Second
+// stalled is how long a conversation may go without an acknowledgement: with a thousand beside it on a busy machine each waits for its turn.
+const stalled = 2 * time.Minute
 
 // loop is a conversation under load.
 type loop struct {

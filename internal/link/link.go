@@ -57,10 +57,10 @@ type Link struct {
 	owed   []Acknowledger
 	err    error // why the link failed
 
-	send, ack signal
-	idle      *sync.Cond // of mu: queue or owed have become less
-	sending   bool
-	acking    bool
+	idle    *sync.Cond // of mu: queue or owed have become less
+	sending bool       // a goroutine sends what is queued
+	acking  bool       // another what is owed
+	working sync.WaitGroup
 
 	failed context.CancelCauseFunc
 	ctx    context.Context
@@ -73,7 +73,7 @@ type Acknowledger interface {
 
 // New makes the link of a session whose handshake is done. Run must follow, or Discard.
 func New(cfg Config, h Handler) *Link {
-	l := &Link{Config: cfg, handler: h, lanes: map[uint64]*Lane{}, send: newSignal(), ack: newSignal()}
+	l := &Link{Config: cfg, handler: h, lanes: map[uint64]*Lane{}}
 	l.idle = sync.NewCond(&l.mu)
 	l.ctx, l.failed = context.WithCancelCause(context.Background())
 	l.rekeyer = NewRekeyer(l.ctx, cfg.Channel, cfg.Sealer, carrier{l}, cfg.Rekeys)
@@ -100,16 +100,13 @@ func (l *Link) Run(ctx context.Context) error {
 	defer stop()
 	lost := context.AfterFunc(l.Conn.Context(), func() { l.Fail(l.Conn.Err()) })
 	defer lost()
-	var wg sync.WaitGroup
-	wg.Go(func() { l.fails(l.sendControl()) })
-	wg.Go(func() { l.fails(l.sendAcknowledgements()) })
-	wg.Go(func() {
+	l.working.Go(func() {
 		l.fails(l.control.Run(l.deliverControl))
 	})
 	<-l.ctx.Done()
 	err := orderly(l.Err())
 	l.Conn.Close(EndCode(err))
-	wg.Wait()
+	l.working.Wait()
 	l.rekeyer.Close()
 	l.stopTimers()
 	return err
@@ -118,6 +115,7 @@ func (l *Link) Run(ctx context.Context) error {
 // Discard takes the place of Run where the session never began, since the other side was not told.
 func (l *Link) Discard() {
 	l.Fail(wire.Errorf(wire.CodeCut, "the session never began"))
+	l.working.Wait()
 	l.rekeyer.Close()
 	l.stopTimers()
 }
@@ -187,32 +185,29 @@ func (l *Link) Send(m wire.Control) error {
 	}
 	l.queue = append(l.queue, Item{Type: wire.EnvelopeControl, Payload: payload})
 	l.queued += len(payload)
-	l.send.raise()
+	if !l.sending {
+		l.sending = true
+		l.working.Go(func() { l.fails(l.sendControl()) })
+	}
 	return nil
 }
 
+// sendControl runs as long as something is queued: idle sessions, of which there are many, have no goroutine for it.
 func (l *Link) sendControl() error {
 	for {
-		select {
-		case <-l.send:
-		case <-l.ctx.Done():
+		l.mu.Lock()
+		n, bytes := FlightOf(l.queue)
+		items := l.queue[:n:n]
+		l.queue = l.queue[n:]
+		l.queued -= bytes
+		l.sending = n > 0
+		l.idle.Broadcast()
+		l.mu.Unlock()
+		if n == 0 {
 			return nil
 		}
-		for {
-			l.mu.Lock()
-			n, bytes := FlightOf(l.queue)
-			items := l.queue[:n:n]
-			l.queue = l.queue[n:]
-			l.queued -= bytes
-			l.sending = n > 0
-			l.idle.Broadcast()
-			l.mu.Unlock()
-			if n == 0 {
-				break
-			}
-			if err := l.control.Flight(l.ctx, Flight{Items: items}); err != nil {
-				return err
-			}
+		if err := l.control.Flight(l.ctx, Flight{Items: items}); err != nil {
+			return err
 		}
 	}
 }
@@ -220,21 +215,17 @@ func (l *Link) sendControl() error {
 // Acknowledge says that there is news for a head of a.
 func (l *Link) Acknowledge(a ...Acknowledger) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.owed = append(l.owed, a...)
-	l.mu.Unlock()
-	l.ack.raise()
+	if !l.acking && l.err == nil {
+		l.acking = true
+		l.working.Go(func() { l.fails(l.sendAcknowledgements()) })
+	}
 }
 
+// sendAcknowledgements runs as long as some are owed.
 func (l *Link) sendAcknowledgements() error {
 	for {
-		select {
-		case <-l.ack:
-		case <-l.ctx.Done():
-			return nil
-		}
-		l.mu.Lock()
-		l.acking = true
-		l.mu.Unlock()
 		var heads []wire.Head
 		seals, err := l.Sealer.Seal(l.ctx, l.class(), func() []seal.Statement {
 			l.mu.Lock()
@@ -255,9 +246,13 @@ func (l *Link) sendAcknowledgements() error {
 			return err
 		}
 		l.mu.Lock()
-		l.acking = false
+		l.acking = len(l.owed) > 0
+		again := l.acking
 		l.idle.Broadcast()
 		l.mu.Unlock()
+		if !again {
+			return nil
+		}
 	}
 }
 
