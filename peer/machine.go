@@ -20,9 +20,9 @@ type Machine struct {
 	Description string // for people
 }
 
-// ThisMachine gathers the facts of the machine that the program runs on: its stable id, operating system, processor model and the addresses of built-in
-// network hardware. What cannot be read is left out. secret is random bytes that stay on the machine, without which contacts could guess the facts; nil: there
-// are none.
+// ThisMachine gathers the facts of the machine that the program runs on: its stable id, operating system, processor model and the addresses of
+// built-in network hardware. What cannot be read is left out. secret is random bytes that stay on the machine, without which contacts could
+// guess the facts; nil: there are none.
 func ThisMachine(secret []byte) *Machine {
 	var facts []string
 	if len(secret) > 0 {
@@ -46,8 +46,8 @@ func ThisMachine(secret []byte) *Machine {
 	return &Machine{Facts: []byte(strings.Join(facts, "\n")), Description: clean(description)}
 }
 
-// builtIn are the hardware addresses of network interfaces that stay with the machine. Those of containers, tunnels and networks with a drawn address come
-// and go, and so does what is plugged in: a change of theirs is none of the machine.
+// builtIn are the hardware addresses of network interfaces that stay with the machine. Those of containers, tunnels and networks with a drawn
+// address come and go, and so does what is plugged in: a change of theirs is none of the machine.
 func builtIn() (addresses []string) {
 	interfaces, _ := net.Interfaces() // none where they cannot be listed
 	for _, i := range interfaces {

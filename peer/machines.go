@@ -7,7 +7,8 @@ import (
 
 // What two people are told of the machines that they speak from (protocol.md section 7.5).
 
-// sayMachines sends what the other is still to be told: this machine, in a closed direction once they have said theirs, and that another one of theirs was noticed.
+// sayMachines sends what the other is still to be told: this machine, in a closed direction once they have said theirs, and that another one
+// of theirs was noticed.
 func (c *Conversation) sayMachines() error {
 	if !c.saidMachine && (c.MayWrite || c.heard()) {
 		c.saidMachine = true

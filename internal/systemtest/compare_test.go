@@ -18,7 +18,8 @@ func compared(t *testing.T, a, b *peer.Conversation) peer.Comparison {
 	return x
 }
 
-// The code to compare is the same on both sides whenever nothing is under way, changes with every message and in every conversation, and not by new keys alone.
+// The code to compare is the same on both sides whenever nothing is under way, changes with every message and in every conversation, and not by
+// new keys alone.
 func TestCompare(t *testing.T) {
 	simulated(t, nil, func(t *testing.T, w *world) {
 		alice, bob := w.login(w.card("alice")), w.login(w.card("bob"))

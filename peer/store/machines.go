@@ -90,8 +90,8 @@ func (c *Contact) Machines() []Stay {
 	return slices.Clone(c.stays.all)
 }
 
-// Owed is what the contact is still to be told, as long as this store is open: that they speak from another machine than before. It has that machine's hash and the
-// description of the one before. nil: nothing.
+// Owed is what the contact is still to be told, as long as this store is open: that they speak from another machine than before. It has that
+// machine's hash and the description of the one before. nil: nothing.
 func (c *Contact) Owed() *Machine {
 	c.mu.Lock()
 	defer c.mu.Unlock()

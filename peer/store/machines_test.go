@@ -103,17 +103,20 @@ func TestMachinesAreBounded(t *testing.T) {
 	s := opened(t, dir)
 	c := s.Contact("bob", "Bob")
 	must(t, begin(c).Save())
-	c.stays.at(machine("old"), time.Time{})
-	must(t, c.append((&record.Spoke{Contact: c.number, Machine: machine("old")}).Append(nil)))
+	for _, old := range []Machine{machine("older"), machine("old")} {
+		c.stays.at(old, time.Time{})
+		must(t, c.append((&record.Spoke{Contact: c.number, Machine: old}).Append(nil)))
+	}
 	s = reopened(t, s, dir)
 	c = s.Known("bob")
-	wantMachines(t, c, "old")
+	wantMachines(t, c, "older", "old")
 	if at := c.Machines()[0].Since; !at.IsZero() {
 		t.Errorf("since %v", at)
 	}
 	s = reopened(t, s, dir)
 	c = s.Known("bob")
-	if at := c.Machines()[0].Since; !at.IsZero() {
+	wantMachines(t, c, "older", "old")
+	if at := c.Machines()[1].Since; !at.IsZero() {
 		t.Errorf("since %v, from the state", at)
 	}
 	for i := range maxStays {
