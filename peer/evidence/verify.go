@@ -59,11 +59,12 @@ func trusted(r *Report, anchors []*x509.Certificate) error {
 }
 
 // derived are the files that follow from the others.
-var derived = []string{manifestFile, scriptFile}
+var derived = []string{manifestFile, pageFile, scriptFile, textFile}
 
 // derive adds them.
 func derive(files map[string][]byte, r *Report) {
 	files[scriptFile] = script
+	files[textFile], files[pageFile] = summarize(r)
 	files[manifestFile] = manifest(files)
 }
 

@@ -952,7 +952,9 @@ done 3<proof.txt
 where=
 [ $part -eq 4 ] || refuse 'proof.txt has no end'
 
-# The manifest lists what proof.txt names and these two, in order, and nothing else.
+# The manifest lists what proof.txt names and these four, in order, and nothing else.
+listed evidence.html
+listed evidence.txt
 listed proof.txt
 listed verify.sh
 before=
