@@ -5,6 +5,7 @@ GO        ?= go
 FUZZ      ?= 5s
 KILLS     ?= 200
 CHAOS     ?= 2m
+EVERY     ?= 1
 TESTFLAGS ?= -race
 BUILD      = $(GO) build -trimpath
 # Whatever is wrong with the owner of the tree must not break a build, hence no stamp of the version control system, for anything
@@ -15,7 +16,7 @@ export GO GOFLAGS
 # $(call step,NAME,COMMAND) says what it does in one line, and names itself where it fails. NAME has no commas.
 step = @echo "== $(1)"; ( $(2) ) || { status=$$?; echo "== FAILED: $(1)" >&2; exit $$status; }
 
-.PHONY: help build demo try test test-real-chains check kills chaos formal bench rivals clean
+.PHONY: help build demo try test test-real-chains check kills chaos formal evidence bench rivals clean
 
 # The authorities of real cards: public certificates that are kept beside the tree, not in it.
 TRUST ?= ../shared/trust
@@ -63,6 +64,9 @@ chaos: ## kills, stops and cuts off relays and people's programs at random for C
 formal: ## asks the provers whether the model of the handshakes still stands
 	$(call step,what the provers need,./scripts/need.sh)
 	$(call step,formal model,$(GO) run ./internal/formal/prove docs/formal)
+
+evidence: ## changes every byte of every file of evidence, or one of EVERY, and sees verify.sh refuse it each time
+	$(call step,changed bytes: one of $(EVERY),EVERY=$(EVERY) $(GO) test -count=1 -v -timeout 120m -run '^TestScriptRefusesEveryByte$$' ./peer/evidence)
 
 bench: ## Go benchmarks
 	$(call step,benchmarks,$(GO) test -run '^$$' -bench . -benchmem ./...)

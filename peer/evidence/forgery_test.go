@@ -27,6 +27,7 @@ type forgery struct {
 	definitions, runs string    // lines
 	now               time.Time // of seals
 	count             map[string]int
+	anchor            *x509.Certificate
 
 	direction wire.Direction
 	channel   [32]byte
@@ -48,8 +49,8 @@ type leaf struct {
 	statement []byte
 }
 
-func newForgery(t testing.TB) *forgery {
-	f := &forgery{t: t, files: map[string][]byte{}, count: map[string]int{}, now: time.Now()}
+func newForgery(t testing.TB, anchor *x509.Certificate) *forgery {
+	f := &forgery{t: t, anchor: anchor, files: map[string][]byte{}, count: map[string]int{}, now: time.Now()}
 	f.line(firstLine)
 	return f
 }
@@ -74,19 +75,27 @@ func (f *forgery) must(err error) {
 	}
 }
 
+// certificate writes one that is not there yet, and returns its number.
+func (f *forgery) certificate(der []byte) int {
+	key := fmt.Sprintf("certificate %x", sha256.Sum256(der))
+	if f.count[key] == 0 {
+		f.count[key] = f.next("certificate")
+		f.line("certificate %d %x", f.count[key], sha256.Sum256(der))
+		f.pem(fmt.Sprintf("cert-%d.pem", f.count[key]), "CERTIFICATE", der)
+	}
+	return f.count[key]
+}
+
 // person writes the lines of a person who seals under that scheme, with Ed25519 by delegation.
-func (f *forgery) person(w *trialpki.World, i *trialpki.Issued, scheme wire.Scheme) *forged {
+func (f *forgery) person(i *trialpki.Issued, scheme wire.Scheme) *forged {
 	f.t.Helper()
-	policy := cardauth.Policy{Anchors: []*x509.Certificate{w.Root.Certificate}, Revocation: cardauth.RevocationOff}
+	policy := cardauth.Policy{Anchors: []*x509.Certificate{f.anchor}, Revocation: cardauth.RevocationOff}
 	party, err := policy.VerifyPerson(i.Chain, nil)
 	f.must(err)
 	p := &forged{Party: party, number: f.next("person")}
 	numbers := ""
-	for _, der := range append(party.Chain[:len(party.Chain):len(party.Chain)], w.Root.Certificate.Raw) {
-		n := f.next("certificate")
-		f.line("certificate %d %x", n, sha256.Sum256(der))
-		f.pem(fmt.Sprintf("cert-%d.pem", n), "CERTIFICATE", der)
-		numbers += fmt.Sprintf(" %d", n)
+	for _, der := range append(party.Chain[:len(party.Chain):len(party.Chain)], party.Anchor.Raw) {
+		numbers += fmt.Sprintf(" %d", f.certificate(der))
 	}
 	f.line("person %d %s%s", p.number, party.Identity, numbers)
 	under := scheme
@@ -160,8 +169,8 @@ func (f *forgery) status(w *trialpki.World, p *forged) {
 	f.must(err)
 	out := httptest.NewRecorder()
 	r.ServeHTTP(out, httptest.NewRequest("POST", "/", bytes.NewReader(q)))
-	n, first := f.next("answer"), 5*p.number-4
-	f.line("status %d %d %d %d %x", n, p.number, first, first+1, sha256.Sum256(out.Body.Bytes()))
+	n := f.next("answer")
+	f.line("status %d %d %d %d %x", n, p.number, f.certificate(p.Chain[0]), f.certificate(p.Chain[1]), sha256.Sum256(out.Body.Bytes()))
 	f.files[fmt.Sprintf("ocsp-%d.der", n)] = out.Body.Bytes()
 }
 

@@ -14,9 +14,9 @@ import (
 // scene is what most lies begin with: ana and rui, and a channel between them.
 func scene(t testing.TB, w *trialpki.World, scheme wire.Scheme) *forgery {
 	t.Helper()
-	f := newForgery(t)
-	ana := f.person(w, issue(t, w, trialpki.Person{Name: "ana"}), scheme)
-	rui := f.person(w, issue(t, w, trialpki.Person{Name: "rui"}), wire.SchemeP256)
+	f := newForgery(t, w.Card.Certificate)
+	ana := f.person(issue(t, w, trialpki.Person{Name: "ana"}), scheme)
+	rui := f.person(issue(t, w, trialpki.Person{Name: "rui"}), wire.SchemeP256)
 	f.status(w, ana)
 	f.converse(ana, rui)
 	return f
@@ -97,8 +97,8 @@ var lies = map[string]struct {
 	"an epoch again":            {func(f *forgery) { short(f); f.word("epoch", 1, "2") }, "epochs go upwards"},
 	"another epoch's number":    {func(f *forgery) { short(f); f.word("epoch", 1, "4") }, "the head names another place"},
 	"another identity":          {func(f *forgery) { short(f); f.word("person 1", 2, f.people[1].Identity) }, "the identity is not the one"},
-	"another anchor":            {func(f *forgery) { short(f); f.word("person 1", 7, "4") }, "the identity is not the one"},
-	"a certificate left out":    {func(f *forgery) { short(f); f.word("person 1", 5, "4") }, "the certificates were not valid"},
+	"another anchor":            {func(f *forgery) { short(f); f.word("person 1", 5, "2") }, "the identity is not the one"},
+	"a certificate left out":    {func(f *forgery) { short(f); f.word("person 2", 4, "3") }, "the certificates were not valid"},
 	"a card of two":             {func(f *forgery) { short(f); f.word("person 2", 3, "1") }, "a certificate of two people"},
 	"another certificate":       {func(f *forgery) { short(f); f.word("certificate 1", 2, otherHash) }, "cert-1.pem is another certificate"},
 	"another's key":             {func(f *forgery) { short(f); f.files["key-1.pem"] = f.files["key-2.pem"] }, "key-1.pem is another key"},
@@ -240,8 +240,7 @@ func TestLies(t *testing.T) {
 		} else if r, err := Verify(b, nil); err == nil {
 			t.Errorf("Verify takes it: %+v", r)
 		}
-		on := *j
-		on.t = t
+		on := j.in(t)
 		on.refuses(on.folder(files), why)
 	}
 	for what, l := range lies {
@@ -261,8 +260,7 @@ func TestLies(t *testing.T) {
 			if _, err := Verify(b, nil); err != nil {
 				t.Error(err)
 			}
-			on := *j
-			on.t = t
+			on := j.in(t)
 			on.accepts(on.folder(files))
 		})
 	}

@@ -2,6 +2,8 @@ package evidence
 
 import (
 	"bytes"
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sinete/internal/trialpki"
 	"sinete/wire"
@@ -51,16 +54,22 @@ func (j *judge) folder(files map[string][]byte) (dir string) {
 // run runs the script of a folder.
 func (j *judge) run(dir string, arguments ...string) (status int, stdout, stderr string) {
 	j.t.Helper()
-	c := exec.CommandContext(j.t.Context(), filepath.Join(j.path, j.shell[0]), append(append(j.shell[1:len(j.shell):len(j.shell)], "verify.sh"), arguments...)...)
+	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute) // what was changed may wait for ever
+	defer cancel()
+	c := exec.CommandContext(ctx, filepath.Join(j.path, j.shell[0]), append(append(j.shell[1:len(j.shell):len(j.shell)], "verify.sh"), arguments...)...)
+	c.WaitDelay = time.Second // its children may live on
 	c.Dir, c.Env = dir, []string{"PATH=" + j.path}
 	var out, err bytes.Buffer
 	c.Stdout, c.Stderr = &out, &err
 	var exit *exec.ExitError
-	if e := c.Run(); e != nil && !errors.As(e, &exit) {
+	if e := c.Run(); e != nil && !errors.As(e, &exit) && ctx.Err() == nil {
 		j.t.Fatal(e)
 	}
 	return c.ProcessState.ExitCode(), out.String(), err.String()
 }
+
+// in is the same judge for a part of a test.
+func (j *judge) in(t testing.TB) *judge { return &judge{t, j.path, j.shell} }
 
 // accepts wants the script to verify everything.
 func (j *judge) accepts(dir string, arguments ...string) (words string) {
@@ -102,9 +111,9 @@ func issue(t testing.TB, w *trialpki.World, p trialpki.Person) *trialpki.Issued 
 // everything writes all that lines can say.
 func everything(t testing.TB, w *trialpki.World, key trialpki.KeyType, scheme wire.Scheme) *forgery {
 	t.Helper()
-	s := newForgery(t)
-	ana := s.person(w, issue(t, w, trialpki.Person{Name: "ana", Key: key}), scheme)
-	rui := s.person(w, issue(t, w, trialpki.Person{Name: "rui", Key: key}), scheme)
+	s := newForgery(t, w.Root.Certificate)
+	ana := s.person(issue(t, w, trialpki.Person{Name: "ana", Key: key}), scheme)
+	rui := s.person(issue(t, w, trialpki.Person{Name: "rui", Key: key}), scheme)
 	s.status(w, ana)
 	s.converse(ana, rui)
 	s.begin(1, wire.Place{Epoch: 0, Count: 62, T: [32]byte{9}})
@@ -169,5 +178,59 @@ func TestScriptAccepts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Where the judge names authorities, nobody else's count.
+func TestScriptTrust(t *testing.T) {
+	w, another := newWorld(t), newWorld(t)
+	f := scene(t, w, wire.SchemeP256)
+	short(f)
+	j := newJudge(t, "sh")
+	dir := j.folder(f.bundle())
+	trust := func(certificates ...*x509.Certificate) string {
+		var b []byte
+		for _, c := range certificates {
+			b = append(append(b, c.Subject.CommonName+"\n"...), pemOf("CERTIFICATE", c.Raw)...)
+		}
+		file := filepath.Join(t.TempDir(), "trust.pem")
+		must(t, os.WriteFile(file, b, 0o600))
+		return file
+	}
+	if words := j.accepts(dir, trust(another.Card.Certificate, w.Card.Certificate)); !strings.Contains(words, "which is among those that you trust") {
+		t.Errorf("%s", words)
+	}
+	j.refuses(dir, "an authority that is not among those that you trust", trust(another.Card.Certificate, w.Root.Certificate))
+	j.refuses(dir, "cannot be read", "nowhere.pem")
+}
+
+// Identities are computed as protocol.md section 7.1 says, whatever stands in a certificate.
+func TestScriptIdentities(t *testing.T) {
+	w := newWorld(t)
+	f := newForgery(t, w.Authentication.Certificate)
+	var people []*forged
+	for i, edit := range []func(*x509.Certificate){
+		func(c *x509.Certificate) { c.Subject.SerialNumber = ` #a b@c%d"+,;<>=\\é/ ` },
+		func(c *x509.Certificate) { c.Subject.SerialNumber = "x + serialNumber=y\n    serialNumber=z" },
+		func(c *x509.Certificate) {
+			c.Subject.SerialNumber, c.EmailAddresses, c.DNSNames = "", []string{"Ana.Z+x@Example.org", "second@example.org"}, []string{"example.org"}
+		},
+		func(c *x509.Certificate) { c.Subject.CommonName = "\x1b[31m\nserialNumber=1" },
+	} {
+		people = append(people, f.person(issue(t, w, trialpki.Person{Name: fmt.Sprint("p", i), Edit: edit}), wire.SchemeP256))
+	}
+	f.converse(people[0], people[1])
+	short(f)
+	f.converse(people[2], people[3])
+	short(f)
+	j := newJudge(t, "sh")
+	words := j.accepts(j.folder(f.bundle()))
+	for _, p := range people {
+		if !strings.Contains(words, " is "+p.Identity+",\n") {
+			t.Errorf("it does not say %s:\n%s", p.Identity, words)
+		}
+	}
+	if strings.Contains(words, "\x1b") {
+		t.Errorf("%q", words)
 	}
 }

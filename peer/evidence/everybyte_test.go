@@ -1,0 +1,91 @@
+package evidence
+
+import (
+	"bytes"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// change is another value for a byte of a file.
+type change struct {
+	file  string
+	at    int
+	value byte
+}
+
+// changes are some for every byte of every file: of verify.sh, where it checks itself, all that mean something to a shell.
+func changes(files map[string][]byte) (all []change) {
+	first, last := bytes.Index(script, []byte("set -fu")), bytes.LastIndex(script, []byte("again=$("))
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		for i, b := range files[name] {
+			values := []byte{b ^ 1}
+			if name == scriptFile && (i < first || i >= last) {
+				values = append(values, " \t\n#'\"`$\\(){};&|<>=!*?~-01x"...)
+			}
+			for _, v := range values {
+				if v != b {
+					all = append(all, change{name, i, v})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Whatever byte of whatever file is changed, the script does not accept. EVERY is how many changes one of is made, 1 for all.
+func TestScriptRefusesEveryByte(t *testing.T) {
+	every := 499
+	if s := os.Getenv("EVERY"); s != "" {
+		n, err := strconv.Atoi(s)
+		must(t, err)
+		every = n
+	}
+	files, err := unpack(small(t).Bundle)
+	must(t, err)
+	j := newJudge(t, "sh")
+	j.accepts(j.folder(files))
+	all := changes(files)
+	first := rand.IntN(every)
+	t.Logf("one of %d from number %d: %d of %d changes", every, first, (len(all)-first+every-1)/every, len(all))
+
+	for worker := range 2 {
+		t.Run(strconv.Itoa(worker), func(t *testing.T) {
+			t.Parallel()
+			j := j.in(t)
+			dir := j.folder(files)
+			for i := first + worker*every; i < len(all); i += 2 * every {
+				c := all[i]
+				changed := bytes.Clone(files[c.file])
+				changed[c.at] = c.value
+				must(t, os.WriteFile(filepath.Join(dir, c.file), changed, 0o600))
+				status, stdout, _ := j.run(dir)
+				if status == 0 || strings.Contains(stdout, "VERIFIED") {
+					t.Errorf("%s with %q at %d: status %d\n%s", c.file, c.value, c.at, status, stdout)
+				}
+				restore(t, dir, files)
+			}
+		})
+	}
+}
+
+// restore undoes what was changed, and what a changed script did, which may write where it should read.
+func restore(t *testing.T, dir string, files map[string][]byte) {
+	there, err := os.ReadDir(dir)
+	must(t, err)
+	for _, f := range there {
+		if _, ours := files[f.Name()]; !ours {
+			must(t, os.RemoveAll(filepath.Join(dir, f.Name())))
+		}
+	}
+	for name, content := range files {
+		if now, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(now, content) {
+			must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+		}
+	}
+}
