@@ -18,7 +18,7 @@ import (
 )
 
 // audited has the relay keep an audit log, and returns its folder.
-func audited(t *testing.T, c *relay.Config) string {
+func audited(t testing.TB, c *relay.Config) string {
 	t.Helper()
 	dir := t.TempDir()
 	l, err := audit.Open(dir, audit.Options{})

@@ -19,7 +19,7 @@ import (
 // evil is one end of a hop, a peer's or a relay's, that keeps to the protocol exactly as far as a test wants. What it reads it keeps
 // until the test asks for it; it acknowledges by itself what the other side sealed, unless receipt says otherwise.
 type evil struct {
-	t        *testing.T
+	t        testing.TB
 	conn     *transport.Conn
 	channel  *channel.Channel
 	other    *link.Other
@@ -71,18 +71,20 @@ var evilLimits = wire.RekeyLimits{Messages: 1 << 40, Seconds: 1 << 30}
 const patience = 20 * time.Minute // virtual
 
 // login makes an evil peer. seals seals TH2, and delegates if it likes; nil is what an honest card does.
-func (w *world) evilLogin(t *testing.T, card cardauth.Card, seals func(th2 []byte) (wire.Seal, *wire.SealedDelegation)) (*evil, error) {
+func (w *world) evilLogin(t testing.TB, card cardauth.Card, seals func(th2 []byte) (wire.Seal, *wire.SealedDelegation)) (*evil, error) {
 	t.Helper()
 	return w.evilReturn(t, card, nil, seals)
 }
 
 // evilReturn is evilLogin with a delegation in hello.
-func (w *world) evilReturn(t *testing.T, card cardauth.Card, shown *wire.SealedDelegation,
+func (w *world) evilReturn(t testing.TB, card cardauth.Card, shown *wire.SealedDelegation,
 	seals func(th2 []byte) (wire.Seal, *wire.SealedDelegation)) (*evil, error) {
 	t.Helper()
 	own, err := w.policy.VerifyPerson(card.Chain(), nil)
 	must(t, err)
-	conn, err := transport.Dial(t.Context(), w.network.Endpoint(), w.address, transport.ClientConfig{ServerName: relayName,
+	socket, _, err := w.config(card).Socket()
+	must(t, err)
+	conn, err := transport.Dial(t.Context(), socket, w.address, transport.ClientConfig{ServerName: relayName,
 		VerifyServer: func([][]byte) error { return nil }})
 	must(t, err)
 	t.Cleanup(func() { conn.Close(wire.CodeBye) })
@@ -118,14 +120,14 @@ func (w *world) evilReturn(t *testing.T, card cardauth.Card, shown *wire.SealedD
 }
 
 // evilPeer is an evil peer whose login is honest.
-func (w *world) evilPeer(t *testing.T, card cardauth.Card) *evil {
+func (w *world) evilPeer(t testing.TB, card cardauth.Card) *evil {
 	t.Helper()
 	e, err := w.evilLogin(t, card, nil)
 	must(t, err)
 	return e
 }
 
-func sealerOf(t *testing.T, key seal.Key, signer [32]byte) *seal.Sealer {
+func sealerOf(t testing.TB, key seal.Key, signer [32]byte) *seal.Sealer {
 	s := seal.NewSealer(key, signer, seal.Config{})
 	t.Cleanup(s.Close)
 	return s
@@ -355,7 +357,7 @@ func (e *evil) sealOne(p wire.Purpose, statement []byte) wire.Seal {
 	return sealStatements(e.t, e.sealer, seal.Statement{Purpose: p, Bytes: statement})[0]
 }
 
-func sealStatements(t *testing.T, by *seal.Sealer, s ...seal.Statement) []wire.Seal {
+func sealStatements(t testing.TB, by *seal.Sealer, s ...seal.Statement) []wire.Seal {
 	seals, err := by.Seal(context.Background(), "", func() []seal.Statement { return s })
 	must(t, err)
 	return seals
