@@ -12,8 +12,8 @@ import (
 	"sinete/wire"
 )
 
-// BenchmarkHidden asks a relay with an audit log, over UDP, for somebody hidden and for nobody, in pairs, in an order that is drawn. It reports the median of each time, and z of the
-// sign test over the pairs: beyond 3 in either direction somebody who asks often enough would learn who is there.
+// BenchmarkHidden asks a relay with an audit log, over UDP, for somebody hidden and for nobody, in pairs, in an order that is drawn. It reports the median
+// of each time, and z of the sign test over the pairs: beyond 3 in either direction somebody who asks often enough would learn who is there.
 func BenchmarkHidden(b *testing.B) {
 	w := newWorld(b, nil, func(c *relay.Config) {
 		c.Cleared = true

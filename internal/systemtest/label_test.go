@@ -215,7 +215,7 @@ func (f *flights) capture(_ string, _ uint64, r *link.Received) {
 	}
 }
 
-// of is the only flight with a content of that label.
+// take gives those since the last time.
 func (f *flights) take() (all []labelledFlight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
