@@ -40,34 +40,62 @@ func changes(files map[string][]byte) (all []change) {
 
 // Whatever byte of whatever file is changed, the script does not accept. EVERY is how many changes one of is made, 1 for all.
 func TestScriptRefusesEveryByte(t *testing.T) {
+	files, err := unpack(small(t).Bundle)
+	must(t, err)
+	sampled(t, files, changes(files), func(t *testing.T, j *judge, dir string, c change) {
+		must(t, os.WriteFile(filepath.Join(dir, c.file), c.in(files), 0o600))
+		status, stdout, _ := j.run(dir)
+		if status == 0 || strings.Contains(stdout, "VERIFIED") {
+			t.Errorf("%s with %q at %d: status %d\n%s", c.file, c.value, c.at, status, stdout)
+		}
+	})
+}
+
+// The same where the manifest was made to fit: the script refuses for what the proof says, like Verify.
+func TestScriptRefusesEveryByteOfTheProof(t *testing.T) {
+	files, err := unpack(small(t).Bundle)
+	must(t, err)
+	proof := maps.Clone(files)
+	for _, name := range derived {
+		delete(proof, name)
+	}
+	sampled(t, files, changes(proof), func(t *testing.T, j *judge, dir string, c change) {
+		again := maps.Clone(files)
+		again[c.file] = c.in(files)
+		again[manifestFile] = manifest(again)
+		for _, name := range []string{c.file, manifestFile} {
+			must(t, os.WriteFile(filepath.Join(dir, name), again[name], 0o600))
+		}
+		j.refuses(dir, "")
+	})
+}
+
+// in is the file as changed.
+func (c change) in(files map[string][]byte) []byte {
+	b := bytes.Clone(files[c.file])
+	b[c.at] = c.value
+	return b
+}
+
+// sampled tries one of EVERY changes, in two folders that hold the files again each time.
+func sampled(t *testing.T, files map[string][]byte, all []change, try func(t *testing.T, j *judge, dir string, c change)) {
 	every := 499
 	if s := os.Getenv("EVERY"); s != "" {
 		n, err := strconv.Atoi(s)
 		must(t, err)
 		every = n
 	}
-	files, err := unpack(small(t).Bundle)
-	must(t, err)
 	j := newJudge(t, "sh")
 	j.accepts(j.folder(files))
-	all := changes(files)
 	first := rand.IntN(every)
-	t.Logf("one of %d from number %d: %d of %d changes", every, first, (len(all)-first+every-1)/every, len(all))
-
+	t.Logf("one of %d changes from number %d on, of %d", every, first, len(all))
 	for worker := range 2 {
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
 			j := j.in(t)
 			dir := j.folder(files)
 			for i := first + worker*every; i < len(all); i += 2 * every {
-				c := all[i]
-				changed := bytes.Clone(files[c.file])
-				changed[c.at] = c.value
-				must(t, os.WriteFile(filepath.Join(dir, c.file), changed, 0o600))
-				status, stdout, _ := j.run(dir)
-				if status == 0 || strings.Contains(stdout, "VERIFIED") {
-					t.Errorf("%s with %q at %d: status %d\n%s", c.file, c.value, c.at, status, stdout)
-				}
+				try(t, j, dir, all[i])
 				restore(t, dir, files)
 			}
 		})
