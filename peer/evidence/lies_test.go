@@ -119,7 +119,8 @@ var lies = map[string]struct {
 	"a status of the other":     {func(f *forgery) { short(f); f.word("status", 2, "2") }, "not a certificate of this person"},
 	"a status of the issuer": {func(f *forgery) { short(f); f.word("status", 3, "2"); f.word("status", 4, "3") },
 		"does not say that the certificate was good"},
-	"another answer": {func(f *forgery) { short(f); f.word("status", 5, otherHash) }, "ocsp-1.der is another answer"},
+	"another answer":              {func(f *forgery) { short(f); f.word("status", 5, otherHash) }, "ocsp-1.der is another answer"},
+	"a card of two, after a seal": {func(f *forgery) { short(f); f.line("person 3 %s 1 2 3", f.people[0].Identity) }, "a certificate of two people"},
 	"a definition in between": {func(f *forgery) {
 		short(f)
 		f.replace("hidden", f.definitions[strings.Index(f.definitions, "channel"):]+"hidden")

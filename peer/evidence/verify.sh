@@ -279,7 +279,12 @@ person_of() {
 		esac
 		who=${names#*" email:"}
 		who=${who%%,*}
-		lower "${who%%"$newline"*}"
+		who=${who%%"$newline"*}
+		case $(openssl x509 -in "cert-$1.pem" -noout -checkemail "$who" 2>&1) in # for the text may be of another name
+		*'does match'*) ;;
+		*) refuse 'the e-mail address is not plain' ;;
+		esac
+		lower "$who"
 		who=mailto:$lowered
 		;;
 	esac
@@ -331,7 +336,7 @@ escaped() {
 	done
 }
 
-leaves=' '
+owned=' ' # the numbers of certificates that are people's own
 
 line_person() { # number identity leaf intermediate... anchor
 	[ $# -ge 4 ] && [ $# -le 8 ] || refuse 'too few or too many words'
@@ -339,10 +344,10 @@ line_person() { # number identity leaf intermediate... anchor
 	next person "$1"
 	shift 3
 	known certificate "$leaf"
-	case $leaves in
+	case $owned in
 	*" $leaf "*) refuse 'a certificate of two people' ;;
 	esac
-	leaves="$leaves$leaf "
+	owned="$owned$leaf "
 	way=" $leaf $* " chain=
 	while [ $# -gt 1 ]; do
 		known certificate "$1"
