@@ -20,7 +20,11 @@ func forked(shown wire.Credentials, err error) *Forked {
 	if !ok {
 		return nil
 	}
-	return &Forked{fork.Heads(shown, f.Earlier, f.Later)}
+	p := fork.Heads(shown, f.Earlier, f.Later)
+	if p == nil {
+		return nil
+	}
+	return &Forked{p}
 }
 
 // searchFork looks in the store for what the other person sealed before in the place of a head of theirs that does not agree.

@@ -50,6 +50,7 @@ func TestRelayStatesTimes(t *testing.T) {
 			if len(r.Faults) > 0 || r.Passages != passages || texts != 24 {
 				t.Errorf("%s's evidence: %+v, %d texts in %d passages", name, r, texts, passages)
 			}
+			provesTimes(t, w, s)
 		}
 
 		for what, alter := range map[string]func(k *store.Known, p *store.Passage){
@@ -82,6 +83,27 @@ func TestRelayStatesTimes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// provesTimes wants a bundle of all messages of a store, and of one in the midst of them, in which the relay states when it had each.
+func provesTimes(t *testing.T, w *world, s *store.Store) {
+	t.Helper()
+	with := s.Contacts()[0].Identity
+	for want, some := range map[int][]evidence.Range{24: nil, 2: {{Own: true, First: 4, Last: 4}, {Own: false, First: 4, Last: 4}}} {
+		x, err := evidence.Export(t.Context(), s, w.policy, evidence.Wanted{With: with, Messages: some})
+		must(t, err)
+		if len(x.Report.Messages) != want {
+			t.Fatalf("%d messages are shown", len(x.Report.Messages))
+		}
+		if _, err := evidence.Verify(x.Bundle, w.policy.Anchors); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range x.Report.Messages {
+			if m.Relayed == nil || m.Relayed.At-m.Sealed.At > 1 || x.Report.Relays[m.Relayed.Relay].Name != relayName {
+				t.Errorf("message %d, sealed at %d: %+v", m.Number, m.Sealed.At, m.Relayed)
+			}
+		}
+	}
 }
 
 // timed counts the texts of a store whose time the relay states, each once, and the passages that do. The times are those at which they were stored.

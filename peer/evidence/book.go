@@ -23,11 +23,12 @@ type book struct {
 
 	certificates []*x509.Certificate
 	people       []*listed
+	relays       []*person // as in Report.Relays
 	signers      []*signer
 	seals        []*batch
 	delegations  []*delegated
 	channels     []*conversation
-	leaves       map[*x509.Certificate]bool // of people
+	leaves       map[*x509.Certificate]bool // of people and relays
 	run          *run                       // nil before the first
 
 	report *Report
@@ -117,6 +118,7 @@ func (b *book) line(line string) error {
 var definitions = map[string]func(*book, *words) error{
 	"certificate": (*book).certificate,
 	"person":      (*book).person,
+	"relay":       (*book).relay,
 	"signer":      (*book).signer,
 	"seal":        (*book).seal,
 	"delegation":  (*book).delegation,
@@ -150,17 +152,9 @@ func (b *book) certificate(w *words) error {
 func (b *book) person(w *words) error {
 	next(w, b.people)
 	identity := w.word()
-	var chain []*x509.Certificate
-	for w.more && w.err == nil && len(chain) <= wire.MaxChain {
-		chain = append(chain, of(w, "certificate", b.certificates))
-	}
-	switch err := w.done(); {
-	case err != nil:
+	chain, err := b.chain(w)
+	if err != nil {
 		return err
-	case len(chain) < 2:
-		return errors.New("a chain without an anchor")
-	case b.leaves[chain[0]]:
-		return errors.New("a certificate of two people")
 	}
 	p, err := newPerson(chain[:len(chain)-1], chain[len(chain)-1])
 	switch {
@@ -169,9 +163,44 @@ func (b *book) person(w *words) error {
 	case p.Identity != identity:
 		return fmt.Errorf("the certificate of %s", p.Identity)
 	}
-	b.leaves[chain[0]] = true
 	b.people = append(b.people, &listed{p, chain, len(b.report.People)})
 	b.report.People = append(b.report.People, Person{p.Identity, p.Name, p.Certificate, chain})
+	return nil
+}
+
+// chain reads the certificates of somebody new, the anchor last.
+func (b *book) chain(w *words) (chain []*x509.Certificate, err error) {
+	for w.more && w.err == nil && len(chain) <= wire.MaxChain {
+		chain = append(chain, of(w, "certificate", b.certificates))
+	}
+	switch err := w.done(); {
+	case err != nil:
+		return nil, err
+	case len(chain) < 2:
+		return nil, errors.New("a chain without an anchor")
+	case b.leaves[chain[0]]:
+		return nil, errors.New("a certificate of two people")
+	}
+	b.leaves[chain[0]] = true
+	return chain, nil
+}
+
+func (b *book) relay(w *words) error {
+	next(w, b.relays)
+	name := w.word()
+	chain, err := b.chain(w)
+	switch {
+	case err != nil:
+		return err
+	case name == "" || relayName(chain[0], name) != name:
+		return errors.New("no name in the relay's certificate")
+	}
+	r, err := newRelay(name, chain[:len(chain)-1], chain[len(chain)-1])
+	if err != nil {
+		return err
+	}
+	b.relays = append(b.relays, r)
+	b.report.Relays = append(b.report.Relays, Relay{name, chain})
 	return nil
 }
 
@@ -184,12 +213,16 @@ func (b *book) signer(w *words) error {
 		if p := of(w, kind, b.people); p != nil {
 			s.person, key = p.person, p.Certificate.RawSubjectPublicKeyInfo
 		}
+	case "relay":
+		if r := of(w, kind, b.relays); r != nil {
+			s.person, key = r, r.Certificate.RawSubjectPublicKeyInfo
+		}
 	case "delegation":
 		if d := of(w, kind, b.delegations); d != nil {
 			s.person, s.by, key = d.by, d.delegation, ed25519Key(d.Key)
 		}
 	default:
-		w.fail("a signer that is neither a person nor a delegation")
+		w.fail("a signer that is none of a person, a relay and a delegation")
 	}
 	if err := w.done(); err != nil {
 		return err
@@ -232,8 +265,8 @@ func (b *book) delegation(w *words) error {
 	switch err := w.done(); {
 	case err != nil:
 		return err
-	case t.by != nil:
-		return errors.New("a delegated key that delegates")
+	case t.by != nil || t.Identity == "":
+		return errors.New("a delegation that no person has made")
 	}
 	if err := t.holds(wire.PurposeDelegation, t); err != nil {
 		return err

@@ -28,6 +28,9 @@ type composer struct {
 func (x *export) compose(parts []*part) (map[string][]byte, error) {
 	c := &composer{files: map[string][]byte{}, numbers: map[string]int{}, counts: map[string]int{}}
 	for _, p := range parts {
+		if p.passing == nil {
+			p.passing = x.passing(p.collected)
+		}
 		if err := c.part(p); err != nil {
 			return nil, err
 		}
@@ -75,9 +78,10 @@ func (c *composer) person(p *person) int {
 		chain = append(chain, c.certificate(der))
 	}
 	chain = append(chain, c.certificate(p.Anchor.Raw))
-	n, fresh := c.number("person", string(p.Certificate.Raw))
+	kind, name := p.kind()
+	n, fresh := c.number(kind, string(p.Certificate.Raw))
 	if fresh {
-		c.definitions = fmt.Appendf(c.definitions, "person %d %s", n, p.Identity)
+		c.definitions = fmt.Appendf(c.definitions, "%s %d %s", kind, n, name)
 		for _, i := range chain {
 			c.definitions = fmt.Appendf(c.definitions, " %d", i)
 		}
@@ -86,12 +90,13 @@ func (c *composer) person(p *person) int {
 	return n
 }
 
-// card is a person's card as a signer.
+// card is a person's card as a signer, or a relay's key.
 func (c *composer) card(p *person) int {
 	n, fresh := c.number("signer", string(p.Certificate.Raw))
 	if fresh {
 		c.files[fileOf("key", n, "pem")] = pemOf("PUBLIC KEY", p.Certificate.RawSubjectPublicKeyInfo)
-		c.define("signer %d person %d", n, c.person(p))
+		kind, _ := p.kind()
+		c.define("signer %d %s %d", n, kind, c.person(p))
 	}
 	return n
 }
@@ -183,10 +188,17 @@ func (c *composer) part(p *part) error {
 	begin := p.flights[p.first].begin
 	c.say("run %d %d %d %d %x", c.channel(p.known), p.d, begin.Epoch, begin.Count, begin.T)
 	t := transcript{direction: p.d, Place: begin}
+	var w *walk
 	for i := p.first; i <= p.last; i++ {
 		f := p.flights[i]
 		t = c.reach(p, t, f.begin.Epoch)
+		if w == nil && len(f.chosen) > 0 {
+			w = c.walk(p, f)
+		}
 		for j, digest := range f.digests {
+			if w != nil {
+				w.goOn(c, position{t.Epoch, t.Count})
+			}
 			c.envelope(f, j)
 			t.add(digest)
 		}
@@ -201,6 +213,12 @@ func (c *composer) part(p *part) error {
 			if err := c.head("receipt", p.known, 3-p.d, p.collected.receipts[*f.seal.Head.Mine]); err != nil {
 				return err
 			}
+		}
+		if w != nil && (i == p.last || !w.holds(p.flights[i+1])) {
+			if err := w.end(c, p.known); err != nil {
+				return err
+			}
+			w = nil
 		}
 	}
 	return nil

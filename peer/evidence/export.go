@@ -174,6 +174,8 @@ type collected struct {
 	d        wire.Direction
 	flights  []*flight
 	receipts map[wire.Place]*wire.SealEntry // of the other side, by what they acknowledge; not verified yet
+	passages []*store.Passage               // not verified yet
+	passing  *passing                       // nil: not needed yet
 }
 
 // flight is one of the store, of which only what may be needed is kept.
@@ -208,10 +210,14 @@ func (x *export) side(k *known, own bool) *collected {
 }
 
 func (x *export) collect(e *store.Evidence) {
+	k := x.known(e.Channel)
 	if e.Passage != nil {
+		if k.err == nil {
+			c := x.side(k, e.Own)
+			c.passages = append(c.passages, e.Passage)
+		}
 		return
 	}
-	k := x.known(e.Channel)
 	if e.Receipt != nil {
 		if k.err == nil {
 			x.side(k, true).acknowledged(e.Receipt)

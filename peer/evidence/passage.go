@@ -1,7 +1,12 @@
 package evidence
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"sinete/cardauth"
@@ -18,6 +23,7 @@ func (c *kept) relay(k *known) (*signer, error) {
 		var party *cardauth.Party
 		c.policy.Now = func() time.Time { return k.At }
 		if party, k.relayErr = c.policy.VerifyRelay(k.Relay.Chain, nil, k.Relay.Name); k.relayErr == nil {
+			party.Name = relayName(party.Certificate, k.Relay.Name)
 			k.relay = &signer{person: personOf(party)}
 		}
 	}
@@ -41,7 +47,7 @@ func (c *kept) passed(k *known, p *store.Passage, digests map[position][32]byte)
 			end.around(digest)
 		}
 	}
-	if h := &p.Seal.Head; h.Role != wire.RoleResponder || !end.named(h, p.Own) {
+	if !end.named(&p.Seal.Head, p.Own) {
 		return false, fmt.Errorf("a head of the relay's that does not name the transcript after %d envelopes of epoch %d", end.Count, end.Epoch)
 	}
 	relay, err := c.relay(k)
@@ -70,8 +76,87 @@ func (o *outer) digest(inner [32]byte) [32]byte {
 
 // named reports whether a head of the relay's names this place: where a peer sent what leads here, the head acknowledges it.
 func (o *outer) named(h *wire.Head, sent bool) bool {
+	if h.Role != wire.RoleResponder {
+		return false
+	}
 	if sent {
 		return h.Yours == o.Place
 	}
 	return h.Mine != nil && *h.Mine == o.Place
+}
+
+// passage is what stands in a run for when a relay had messages.
+type passage struct {
+	outer
+	sent  bool // to the relay, by the author; else by it, to the recipient
+	first int  // of the report's messages
+}
+
+func (r *run) pass(w *words) error {
+	if r.passage != nil {
+		return errors.New("a passage within a passage")
+	}
+	d := wire.Direction(min(w.number(), 3))
+	place := wire.Place{Epoch: w.number(), Count: w.number(), T: w.hash()}
+	if d != 1 && d != 2 {
+		w.fail("no such direction")
+	}
+	r.passage = &passage{outer{place}, d == wire.RoleInitiator.Sends(), len(r.book.report.Messages)}
+	return w.done()
+}
+
+func (r *run) outer(w *words) error {
+	if r.passage == nil {
+		return errors.New("outside a passage")
+	}
+	r.passage.add(w.hash())
+	return w.done()
+}
+
+func (r *run) relayed(w *words) error {
+	p := r.passage
+	t := r.book.tail(w)
+	if err := w.done(); err != nil {
+		return err
+	}
+	if err := t.holds(wire.PurposeHead, t); err != nil {
+		return err
+	}
+	relay := slices.Index(r.book.relays, t.person)
+	h, err := wire.ParseHead(t.statement)
+	messages := r.book.report.Messages
+	switch {
+	case err != nil:
+		return err
+	case p == nil:
+		return errors.New("outside a passage")
+	case relay < 0:
+		return fmt.Errorf("sealed by %s, who is no relay", t.Identity)
+	case !p.named(&h, p.sent):
+		return errors.New("the relay's head of another place")
+	case p.first == len(messages):
+		return errors.New("a passage without a message")
+	}
+	for i := p.first; i < len(messages); i++ {
+		if messages[i].Relayed == nil {
+			messages[i].Relayed = &Relayed{relay, t.time}
+		}
+	}
+	r.passage = nil
+	return nil
+}
+
+// relayName is a name in a relay's certificate, as it stands there, by which somebody meant the relay; empty where there is none that can be a word.
+func relayName(c *x509.Certificate, meant string) string {
+	for _, name := range c.DNSNames {
+		if strings.EqualFold(name, meant) && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == "" {
+			return name
+		}
+	}
+	for _, ip := range c.IPAddresses {
+		if ip.Equal(net.ParseIP(meant)) {
+			return ip.String()
+		}
+	}
+	return ""
 }

@@ -13,10 +13,18 @@ import (
 	"sinete/wire"
 )
 
-// person is somebody whose certificates are verified.
+// person is somebody whose certificates are verified. A relay is one without an identity.
 type person struct {
 	*cardauth.Party
 	from, until uint64 // when all certificates of the chain are valid, in Unix seconds; both belong to it
+}
+
+// kind is the line that defines them, and the name there.
+func (p *person) kind() (kind, name string) {
+	if p.Identity == "" {
+		return "relay", p.Name
+	}
+	return "person", p.Identity
 }
 
 func personOf(p *cardauth.Party) *person {
@@ -24,8 +32,19 @@ func personOf(p *cardauth.Party) *person {
 	return &person{p, uint64(max(from.Unix(), 0)), uint64(max(until.Unix(), 0))}
 }
 
-// newPerson verifies a chain that must be exactly this one, up to that anchor. Revocation is not asked about.
+// newPerson verifies the chain of a person's, which must be exactly this one, up to that anchor. Revocation is not asked about.
 func newPerson(chain []*x509.Certificate, anchor *x509.Certificate) (*person, error) {
+	return verified(chain, anchor, func(p *cardauth.Policy, shown [][]byte) (*cardauth.Party, error) { return p.VerifyPerson(shown, nil) })
+}
+
+// newRelay verifies that of a relay of that name.
+func newRelay(name string, chain []*x509.Certificate, anchor *x509.Certificate) (*person, error) {
+	return verified(chain, anchor, func(p *cardauth.Policy, shown [][]byte) (*cardauth.Party, error) {
+		return p.VerifyRelay(shown, nil, name)
+	})
+}
+
+func verified(chain []*x509.Certificate, anchor *x509.Certificate, by func(*cardauth.Policy, [][]byte) (*cardauth.Party, error)) (*person, error) {
 	shown := make([][]byte, len(chain))
 	at := anchor.NotBefore
 	for i, c := range chain {
@@ -35,7 +54,7 @@ func newPerson(chain []*x509.Certificate, anchor *x509.Certificate) (*person, er
 		}
 	}
 	policy := cardauth.Policy{Anchors: []*x509.Certificate{anchor}, Revocation: cardauth.RevocationOff, Now: func() time.Time { return at }}
-	party, err := policy.VerifyPerson(shown, nil)
+	party, err := by(&policy, shown)
 	switch {
 	case err != nil:
 		return nil, err

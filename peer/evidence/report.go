@@ -10,6 +10,7 @@ import (
 // Report is what a bundle proves.
 type Report struct {
 	People   []Person
+	Relays   []Relay
 	Messages []Message // in the order of proof.txt
 	Statuses []Status
 }
@@ -24,6 +25,21 @@ type Person struct {
 // Anchor is where the certificates lead.
 func (p *Person) Anchor() *x509.Certificate { return p.Chain[len(p.Chain)-1] }
 
+// Relay is a relay by its certificate.
+type Relay struct {
+	Name  string
+	Chain []*x509.Certificate // from the certificate to the anchor
+}
+
+// Anchor is where the certificates lead.
+func (r *Relay) Anchor() *x509.Certificate { return r.Chain[len(r.Chain)-1] }
+
+// Relayed is what a relay states: that it had a message at a time.
+type Relayed struct {
+	Relay int    // of Report.Relays
+	At    uint64 // Unix seconds, by its clock
+}
+
 // Message is a message that is proved.
 type Message struct {
 	From, To  int // of Report.People
@@ -36,8 +52,9 @@ type Message struct {
 	Label     wire.Level
 	File      string // that has the text
 	Text      string
-	Sealed    Sealed  // the first of its author's seals that covers it
-	Delivered *Sealed // the first of the recipient's that acknowledges it; nil: there is none
+	Sealed    Sealed   // the first of its author's seals that covers it
+	Delivered *Sealed  // the first of the recipient's that acknowledges it; nil: there is none
+	Relayed   *Relayed // the first of a relay's; nil: there is none
 }
 
 // Sealed is a seal.

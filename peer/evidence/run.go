@@ -12,10 +12,11 @@ type run struct {
 	book *book
 	*conversation
 	transcript
-	messages int  // of the run
-	unsealed int  // first of the report's messages that no head covers
-	waiting  int  // first that no receipt covers
-	covered  bool // a head or a receipt was last
+	messages int      // of the run
+	unsealed int      // first of the report's messages that no head covers
+	waiting  int      // first that no receipt covers
+	covered  bool     // a head or a receipt was last
+	passage  *passage // that has begun; nil: none
 }
 
 // steps are the lines of a run, by their first word.
@@ -25,6 +26,9 @@ var steps = map[string]func(*run, *words) error{
 	"epoch":   (*run).epoch,
 	"head":    (*run).head,
 	"receipt": (*run).receipt,
+	"passage": (*run).pass,
+	"outer":   (*run).outer,
+	"relayed": (*run).relayed,
 }
 
 func (b *book) begin(w *words) error {
@@ -48,6 +52,8 @@ func (r *run) over() error {
 	switch {
 	case r.messages == 0:
 		return errors.New("a run without a message")
+	case r.passage != nil:
+		return errors.New("a passage that no relay has sealed")
 	case !r.covered:
 		return errors.New("a run of which nobody has sealed the end")
 	case r.unsealed < len(r.book.report.Messages):
@@ -64,6 +70,9 @@ func (r *run) hidden(w *words) error {
 func (r *run) follow(digest [32]byte) {
 	r.add(digest)
 	r.covered = false
+	if r.passage != nil {
+		r.passage.around(digest)
+	}
 }
 
 func (r *run) message(w *words) error {

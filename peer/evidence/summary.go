@@ -46,6 +46,9 @@ func summarize(r *Report) (text, page []byte) {
 	for i := range r.People {
 		people.entries = append(people.entries, personEntry(r, i))
 	}
+	for i := range r.Relays {
+		people.entries = append(people.entries, relayEntry(&r.Relays[i]))
+	}
 	for i := range r.Messages {
 		messages.entries = append(messages.entries, messageEntry(r, &r.Messages[i]))
 	}
@@ -95,7 +98,7 @@ func messageEntry(r *Report, m *Message) entry {
 	if m.Delivered != nil {
 		received = sealedIn(m.Delivered)
 	}
-	return entry{title: fmt.Sprintf("%s to %s", nameIn(r, m.From), nameIn(r, m.To)), rows: [][2]string{
+	e := entry{title: fmt.Sprintf("%s to %s", nameIn(r, m.From), nameIn(r, m.To)), rows: [][2]string{
 		{"message", fmt.Sprintf("%d of this author to this recipient, counted from 0", m.Number)},
 		{"written", dateOf(int64(m.Time/1000)) + ", by the author's clock"},
 		{"label", m.Label.String()},
@@ -103,6 +106,18 @@ func messageEntry(r *Report, m *Message) entry {
 		{"received", received},
 		{"file", fmt.Sprintf("%s, %d bytes", m.File, len(m.Text))},
 	}, text: visible(m.Text)}
+	if m.Relayed != nil {
+		e.rows = append(e.rows, [2]string{"relayed", fmt.Sprintf("%s states that it had the message %s, by its clock", r.Relays[m.Relayed.Relay].Name, dateOf(int64(m.Relayed.At)))})
+	}
+	return e
+}
+
+func relayEntry(relay *Relay) entry {
+	a := relay.Anchor()
+	return entry{title: "The relay " + relay.Name, rows: [][2]string{
+		{"below", visibleLine(a.Subject.CommonName)},
+		{"fingerprint", fmt.Sprintf("%x (SHA-256 of that authority's certificate)", sha256.Sum256(a.Raw))},
+	}}
 }
 
 func sealedIn(s *Sealed) string {

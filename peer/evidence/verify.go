@@ -49,10 +49,20 @@ func Verify(bundle []byte, anchors []*x509.Certificate) (*Report, error) {
 }
 
 func trusted(r *Report, anchors []*x509.Certificate) error {
+	refused := func(who string, a *x509.Certificate) error {
+		if anchors != nil && !slices.ContainsFunc(anchors, a.Equal) {
+			return &AnchorError{who, nameOf(a), Fingerprint(a)}
+		}
+		return nil
+	}
 	for i := range r.People {
-		p := &r.People[i]
-		if a := p.Anchor(); anchors != nil && !slices.ContainsFunc(anchors, a.Equal) {
-			return &AnchorError{p.Identity, nameOf(a), Fingerprint(a)}
+		if err := refused(r.People[i].Identity, r.People[i].Anchor()); err != nil {
+			return err
+		}
+	}
+	for i := range r.Relays {
+		if err := refused(r.Relays[i].Name, r.Relays[i].Anchor()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ next() {
 	eval "count=\$(($1s + 1)) $1s=\$count"
 	[ "$2" = "$count" ] || refuse "this should be $1 $count"
 }
-certificates=0 persons=0 signers=0 seals=0 delegations=0 channels=0 answers=0 texts=0
+certificates=0 persons=0 relays=0 signers=0 seals=0 delegations=0 channels=0 answers=0 texts=0
 
 # known KIND NUMBER: refers to an earlier line.
 known() {
@@ -340,9 +340,30 @@ owned=' ' # the numbers of certificates that are people's own
 
 line_person() { # number identity leaf intermediate... anchor
 	[ $# -ge 4 ] && [ $# -le 8 ] || refuse 'too few or too many words'
-	person=$1 identity=$2 leaf=$3
-	next person "$1"
-	shift 3
+	person=$1 identity=$2
+	chain person "$@"
+	case $usage in
+	*'TLS Web Server Authentication'*) refuse "certificate $leaf is not for a person's authentication" ;;
+	esac
+	person_of "$leaf"
+	get certificate "$anchor" keyhash
+	rest=${got#????????????????}
+	[ "$identity" = "$who@${got%"$rest"}" ] || refuse 'the identity is not the one of the certificates'
+	get certificate "$leaf" keyhash
+	put person "$person" identity "$identity"
+	put person "$person" way "$way"
+	put person "$person" key "$got"
+	about "$leaf" subject
+	say "Person $person is $identity,"
+	say "   in the certificate's words: $name"
+}
+
+# chain person|relay NUMBER NAME LEAF INTERMEDIATE... ANCHOR: their certificates, which are verified when it is known at what times. It sets leaf, anchor,
+# way and usage.
+chain() {
+	next "$1" "$2"
+	kind=$1 number=$2 leaf=$4
+	shift 4
 	known certificate "$leaf"
 	case $owned in
 	*" $leaf "*) refuse 'a certificate of two people' ;;
@@ -356,29 +377,40 @@ line_person() { # number identity leaf intermediate... anchor
 	done
 	known certificate "$1"
 	anchor=$1
-	# [3.8] Who may seal; the chain itself is verified when it is known at what times.
+	put "$kind" "$number" leaf "$leaf"
+	put "$kind" "$number" chain "$chain"
+	put "$kind" "$number" anchor "$anchor"
+	put "$kind" "$number" first ''
+	put "$kind" "$number" last ''
 	usage=$(openssl x509 -in "cert-$leaf.pem" -noout -ext keyUsage,extendedKeyUsage,basicConstraints 2>&1)
-	case $usage in
-	*'CA:TRUE'* | *'Non Repudiation'* | *'TLS Web Server Authentication'*) refuse "certificate $leaf is not for a person's authentication" ;;
+	case $usage in # [3.8]
+	*'CA:TRUE'* | *'Non Repudiation'*) refuse "certificate $leaf is not for authentication" ;;
 	*'Digital Signature'*) ;;
 	*) refuse "certificate $leaf is not for signatures" ;;
 	esac
-	person_of "$leaf"
-	get certificate "$anchor" keyhash
-	rest=${got#????????????????}
-	[ "$identity" = "$who@${got%"$rest"}" ] || refuse 'the identity is not the one of the certificates'
-	get certificate "$leaf" keyhash
-	put person "$person" identity "$identity"
-	put person "$person" leaf "$leaf"
-	put person "$person" way "$way"
-	put person "$person" chain "$chain"
-	put person "$person" anchor "$anchor"
-	put person "$person" key "$got"
-	put person "$person" first ''
-	put person "$person" last ''
-	about "$leaf" subject
-	say "Person $person is $identity,"
-	say "   in the certificate's words: $name"
+}
+
+line_relay() { # number name leaf intermediate... anchor
+	[ $# -ge 4 ] && [ $# -le 8 ] || refuse 'too few or too many words'
+	relay=$1 name=$2
+	chain relay "$@"
+	case $usage in
+	*'TLS Web Server Authentication'*) ;;
+	*) refuse "certificate $leaf is not a relay's" ;;
+	esac
+	case $name in
+	*:*[A-Z]* | *[A-Z]*:* | *[!0-9A-Za-z.:-]*) refuse 'no name of a relay' ;;
+	*:*) names=address ;;
+	*[!0-9.]*) names=$(openssl x509 -in "cert-$leaf.pem" -noout -ext subjectAltName 2>&1) ;;
+	*) names=address ;;
+	esac
+	[ "$names" != address ] || names=$(openssl x509 -in "cert-$leaf.pem" -noout -checkip "$name" 2>&1)
+	case " $names," in
+	*" DNS:$name,"* | *"IP $name does match certificate,"*) ;;
+	*) refuse "certificate $leaf is of another relay" ;;
+	esac
+	put relay "$relay" identity "$name"
+	say "Relay $relay is $name."
 }
 
 # signer_of LEAF STATEMENT sets hash [4.1]. STATEMENT is the delegation's, or empty.
@@ -396,16 +428,16 @@ signer_of() {
 	hash=${hash%% *}
 }
 
-line_signer() { # number person|delegation number
+line_signer() { # number person|relay|delegation number
 	[ $# -eq 3 ] || refuse 'too few or too many words'
 	next signer "$1"
 	file=key-$1.pem
 	listed "$file"
 	case $2 in
-	person)
-		known person "$3"
-		person=$3 statement= since= until=
-		get person "$person" leaf
+	person | relay)
+		known "$2" "$3"
+		who=$2 person=$3 statement= since= until=
+		get "$who" "$person" leaf
 		get certificate "$got" key
 		expected=$got$newline
 		case $(openssl pkey -pubin -in "$file" -noout -text_pub 2>&1) in
@@ -418,7 +450,7 @@ line_signer() { # number person|delegation number
 	delegation)
 		known delegation "$3"
 		get delegation "$3" person
-		person=$got
+		who=person person=$got
 		get delegation "$3" since
 		since=$got
 		get delegation "$3" until
@@ -431,12 +463,13 @@ line_signer() { # number person|delegation number
 		expected=$(pem 'PUBLIC KEY' "$(printf "$octal" | openssl base64)")$newline
 		schemes=0807
 		;;
-	*) refuse 'a signer is a person or a delegation' ;;
+	*) refuse 'a signer is a person, a relay or a delegation' ;;
 	esac
 	[ "$(sha256sum <"$file")" = "$(printf %s "$expected" | sha256sum)" ] || refuse "$file is another key"
-	get person "$person" leaf
+	get "$who" "$person" leaf
 	signer_of "$got" "$statement"
 	put signer "$1" kind "$2"
+	put signer "$1" who "$who"
 	put signer "$1" person "$person"
 	put signer "$1" hash "$hash"
 	put signer "$1" schemes "$schemes"
@@ -494,12 +527,14 @@ line_seal() { # number signer scheme time leaves root
 	[ -z "$got" ] || [ "$time" -le "$got" ] || refuse 'sealed after the end of the delegation'
 	get signer "$signer" since
 	[ -z "$got" ] || [ "$time" -ge "$got" ] || refuse 'sealed before the delegation'
+	get signer "$signer" who
+	who=$got
 	get signer "$signer" person
 	person=$got
-	get person "$person" first
-	[ -n "$got" ] && [ "$got" -le "$time" ] || put person "$person" first "$time"
-	get person "$person" last
-	[ -n "$got" ] && [ "$got" -ge "$time" ] || put person "$person" last "$time"
+	get "$who" "$person" first
+	[ -n "$got" ] && [ "$got" -le "$time" ] || put "$who" "$person" first "$time"
+	get "$who" "$person" last
+	[ -n "$got" ] && [ "$got" -ge "$time" ] || put "$who" "$person" last "$time"
 }
 
 # sealed PURPOSE SEAL INDEX SALT STATEMENT NODE... [4.2, 4.3]
@@ -592,22 +627,22 @@ line_status() { # number person certificate issuer SHA-256
 	say "Not revoked at $date, said its issuer: the certificate of $name"
 }
 
-# chains verifies the persons' certificates at the earliest and the latest time at which they sealed, and so at all between [3.8].
+# chains person|relay COUNT verifies their certificates at the earliest and the latest time at which they sealed, and so at all between [3.8].
 chains() {
 	person=0
-	while [ $person -lt $persons ]; do
+	while [ $person -lt "$2" ]; do
 		person=$((person + 1))
-		where="person $person: "
-		get person $person anchor
+		where="$1 $person: "
+		get "$1" $person anchor
 		anchor=$got
-		get person $person leaf
+		get "$1" $person leaf
 		leaf=$got
-		get person $person chain
+		get "$1" $person chain
 		chain=$got
 		trusted "$anchor"
-		get person $person last
+		get "$1" $person last
 		last=$got
-		get person $person first
+		get "$1" $person first
 		[ "$got" != "$last" ] || last=
 		for got in $got $last; do # nobody who has sealed nothing
 			date_of "$got"
@@ -615,7 +650,7 @@ chains() {
 				refuse "the certificates were not valid on $date, or do not lead to their authority"
 		done
 		about "$leaf" issuer
-		say "The card of person $person was issued by: $name"
+		say "The certificate of $1 $person was issued by: $name"
 		about "$anchor" subject
 		get certificate "$anchor" hash
 		say "   below the authority: $name"
@@ -716,15 +751,29 @@ line_run() { # channel direction epoch count T
 # closed: nothing may stand behind the last head of a run that no head covers.
 closed() {
 	[ -z "$unsealed$loose" ] || refuse 'no head seals what stands before this line'
+	[ -z "$passage" ] || refuse 'no relay has sealed the passage before this line'
 	[ "$texts" -gt "$before_run" ] || refuse 'the run before this line shows no message'
 }
-unsealed= loose= before_run=-1
+unsealed= loose= passage= before_run=-1
 
 # envelope DIGEST goes on by one [5.5].
 envelope() {
 	digest "$transcript$1"
 	transcript=$hash
 	place=$((place + 1)) loose=y
+	[ -n "$passage" ] || return 0
+	varint "$hop_epoch"
+	hop_header=$encoded
+	varint "$hop_place"
+	digest "$hop_header${encoded}02$1"
+	outer "$hash"
+}
+
+# outer DIGEST goes on by one on the way to a relay, or from it.
+outer() {
+	digest "$hop_transcript$1"
+	hop_transcript=$hash
+	hop_place=$((hop_place + 1))
 }
 
 line_hidden() { # digest
@@ -790,6 +839,7 @@ line_message() { # number number-of-the-author's id time header H(ciphertext) op
 	say '   its author is committed to this text, these two people and this place in the conversation.'
 	unsealed=y
 	put text $texts what "Message $2 from $author_name to $recipient_name"
+	put text $texts relayed ''
 	put text $texts received ', not proved to have been received'
 }
 
@@ -820,7 +870,10 @@ label() {
 # by PERSON SEAL: the person or a key to which the person delegated made the seal. It sets date.
 by() {
 	get seal "$2" signer
-	get signer "$got" person
+	signer=$got
+	get signer "$signer" who
+	[ "$got" = person ] || refuse 'sealed by a relay'
+	get signer "$signer" person
 	[ "$got" = "$1" ] || refuse 'sealed by somebody else'
 	get seal "$2" time
 	date_of "$got"
@@ -882,6 +935,77 @@ line_receipt() { # seal index salt statement node...
 	loose=
 }
 
+# What relays say. On the way to a relay, or from it, each envelope travels in another one, of whose transcript the relay seals heads, too [5.5].
+
+line_passage() { # direction epoch count T
+	[ $# -eq 4 ] || refuse 'too few or too many words'
+	[ -z "$passage" ] || refuse 'a passage within a passage'
+	case $1 in
+	1 | 2) ;;
+	*) refuse 'a direction is 1 or 2' ;;
+	esac
+	number "$2"
+	number "$3"
+	hex "$4" 32
+	passage=$1 hop_epoch=$2 hop_place=$3 hop_transcript=$4 passage_texts=$texts
+}
+
+line_outer() { # digest
+	[ $# -eq 1 ] || refuse 'too few or too many words'
+	[ -n "$passage" ] || refuse 'this stands outside a passage'
+	hex "$1" 32
+	outer "$1"
+}
+
+line_relayed() { # seal index salt statement node...
+	[ $# -ge 4 ] || refuse 'too few or too many words'
+	[ -n "$passage" ] || refuse 'this stands outside a passage'
+	sealed 03 "$@"
+	get seal "$1" time
+	date_of "$got"
+	get seal "$1" signer
+	signer=$got
+	get signer "$signer" who
+	[ "$got" = relay ] || refuse 'sealed by somebody who is no relay'
+	get signer "$signer" person
+	get relay "$got" identity
+	relay=$got
+
+	# [5.5] of whatever channel and lane: the relay's head, whose place of this direction must be the one reached
+	varint "$hop_epoch"
+	expected=$encoded
+	varint "$hop_place"
+	expected=$expected$encoded$hop_transcript
+	left=$statement
+	take 32
+	take_varint
+	take 2
+	case $passage,$taken in
+	2,0201)
+		rest=${left#"$expected"}
+		[ "$rest" != "$left" ] || refuse 'the head of the relay names another place'
+		left=$rest
+		take_place
+		;;
+	1,0200 | 1,0201)
+		[ "$taken" = 0200 ] || take_place
+		rest=${left#"$expected"}
+		[ "$rest" != "$left" ] || refuse 'the head of the relay names another place'
+		left=$rest
+		;;
+	*) refuse 'no head of a relay for this direction' ;;
+	esac
+	[ -z "$left" ] || refuse 'the head is too long'
+	[ "$texts" -gt "$passage_texts" ] || refuse 'a passage without a message'
+	say "The relay $relay states that it had at $date the messages since the passage to it or from it began."
+	while [ $passage_texts -lt $texts ]; do
+		passage_texts=$((passage_texts + 1))
+		get text $passage_texts relayed
+		[ -n "$got" ] || put text $passage_texts relayed ", at the relay $relay at $date"
+	done
+	passage=
+}
+
 # Reading proof.txt.
 
 # part_one is over when the first run begins: then everybody is known, and every time at which they sealed.
@@ -889,20 +1013,21 @@ part_two() {
 	[ $part -eq 1 ] || return 0
 	part=2 at=$where
 	step "$seals signatures are genuine; the certificates lead to their authorities, and were valid at all times that the seals name."
-	chains
+	chains person $persons
+	chains relay $relays
 	where=$at
 }
 
 read_line() { # words
 	case $1 in
-	certificate | person | signer | seal | delegation | channel | status)
+	certificate | person | relay | signer | seal | delegation | channel | status)
 		[ $part -eq 1 ] || refuse 'this line stands too late'
 		;;
 	run)
 		[ $part -le 2 ] || refuse 'this line stands too late'
 		part_two
 		;;
-	hidden | message | epoch | head | receipt)
+	hidden | message | epoch | head | receipt | passage | outer | relayed)
 		[ $part -eq 2 ] || refuse 'this line stands outside a run'
 		;;
 	stamp)
@@ -988,10 +1113,12 @@ while [ $text -lt $texts ]; do
 	what=$got
 	get text $text sealed
 	what=$what$got
+	get text $text relayed
+	what=$what$got
 	get text $text received
 	say "text-$text.txt: $what$got"
 done
 echo 'Proved: the cards of the authors, or keys to which these cards delegated for some hours, signed these texts, as messages to these recipients. Where it says
 received, so did the card of the recipient for the message and all before it in that direction.
-Not proved: when. Times are the word of whoever signed. Nor that the authorities named above are to be trusted, unless you named them yourself; nor who held
+Not proved: when. Times are the word of whoever signed; where it says at the relay, that one has signed its time, and knew of the message by then. Nor that the authorities named above are to be trusted, unless you named them yourself; nor who held
 a card; nor what other messages said, of which nothing is shown here.'

@@ -208,6 +208,7 @@ type Evidence struct {
 	Messages  int              `json:"messages"`
 	Confirmed int              `json:"confirmed"` // of them: that they arrived is proved too
 	People    []EvidencePerson `json:"people"`
+	Relays    []EvidenceRelay  `json:"relays,omitempty"`
 }
 
 // EvidencePerson is somebody of whom evidence speaks, and the anchor behind their card.
@@ -231,6 +232,13 @@ type Fork struct {
 	SealedAt [2]string `json:"sealed_at"`
 }
 
+// EvidenceRelay is a relay that states when it had messages, and the anchor behind its certificate.
+type EvidenceRelay struct {
+	Name   string `json:"name"`
+	Anchor string `json:"anchor"`
+	SHA256 string `json:"anchor_sha256"`
+}
+
 // Proved is a message that evidence proves.
 type Proved struct {
 	From         string   `json:"from"` // identities
@@ -241,11 +249,13 @@ type Proved struct {
 	SentAt       string   `json:"sent_at"`
 	SealedAt     string   `json:"sealed_at"`
 	ConfirmedAt  string   `json:"confirmed_at,omitempty"`
+	RelayedAt    string   `json:"relayed_at,omitempty"` // by the clock of
+	Relay        string   `json:"relay,omitempty"`      // that one
 	Label        uint16   `json:"label"`
 	Compartments []string `json:"compartments,omitempty"` // of Label
 
-	from, to          string // names
-	sealed, confirmed time.Time
+	from, to                   string // names
+	sealed, confirmed, relayed time.Time
 }
 
 type Connected struct {

@@ -23,6 +23,11 @@ func EvidenceOf(file, state string, r *evidence.Report) Evidence {
 		hash := evidence.Fingerprint(p.Anchor())
 		e.People = append(e.People, EvidencePerson{p.Name, p.Identity, cardauth.DisplayName(p.Anchor()), hex.EncodeToString(hash[:])})
 	}
+	for i := range r.Relays {
+		relay := &r.Relays[i]
+		hash := evidence.Fingerprint(relay.Anchor())
+		e.Relays = append(e.Relays, EvidenceRelay{relay.Name, cardauth.DisplayName(relay.Anchor()), hex.EncodeToString(hash[:])})
+	}
 	return e
 }
 
@@ -36,6 +41,10 @@ func ProvedOf(r *evidence.Report, m *evidence.Message) Proved {
 	if m.Delivered != nil {
 		p.confirmed = time.Unix(int64(m.Delivered.At), 0)
 		p.ConfirmedAt = p.confirmed.UTC().Format(timeForm)
+	}
+	if m.Relayed != nil {
+		p.relayed = time.Unix(int64(m.Relayed.At), 0)
+		p.RelayedAt, p.Relay = p.relayed.UTC().Format(timeForm), r.Relays[m.Relayed.Relay].Name
 	}
 	return p
 }
@@ -52,12 +61,18 @@ func evidenceLines(e Evidence) []string {
 	for _, p := range e.People {
 		lines = append(lines, fmt.Sprintf("  %s (%s), whose card stands below %s", p.Name, p.Identity, p.Anchor), "    SHA-256 "+p.SHA256)
 	}
+	for _, r := range e.Relays {
+		lines = append(lines, fmt.Sprintf("  the relay %s, whose certificate stands below %s", r.Name, r.Anchor), "    SHA-256 "+r.SHA256)
+	}
 	return lines
 }
 
 func provedLines(e Proved) []string {
 	const form = "2006-01-02 15:04:05"
 	line := fmt.Sprintf("%s to %s, number %d, sealed %s", e.from, e.to, e.Seq+1, e.sealed.Local().Format(form))
+	if e.RelayedAt != "" {
+		line += fmt.Sprintf(", at the relay %s %s", e.Relay, e.relayed.Local().Format(form))
+	}
 	if e.ConfirmedAt != "" {
 		line += ", confirmed " + e.confirmed.Local().Format(form)
 	}
