@@ -319,7 +319,7 @@ func (c *Conversation) acknowledged(e *wire.SealEntry) {
 	}
 }
 
-// Next waits for the next event: *Message, *Receipt, *MachineStatement, *MachineChangeNoticed, *Warning, and at the end *Closed. Taking a message
+// Next waits for the next event: *Message, *Receipt, *MachineStatement, *MachineChangeNoticed, *Warning, *Forked, and at the end *Closed. Taking a message
 // acknowledges it to its author; coming for the next event says that it has been shown, so that no later life of the store hands it out again.
 func (c *Conversation) Next(ctx context.Context) (Event, error) { return c.events.take(ctx) }
 

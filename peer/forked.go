@@ -20,11 +20,7 @@ func forked(shown wire.Credentials, err error) *Forked {
 	if !ok {
 		return nil
 	}
-	p := fork.Heads(shown, f.Earlier, f.Later)
-	if p == nil {
-		return nil
-	}
-	return &Forked{p}
+	return &Forked{fork.Heads(shown, f.Earlier, f.Later)}
 }
 
 // searchFork looks in the store for what the other person sealed before in the place of a head of theirs that does not agree.

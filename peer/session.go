@@ -74,7 +74,7 @@ func (s *Session) Standing() *Standing { return s.self.standing }
 // Signatures counts the signature operations of the key that seals this session, the login's included.
 func (s *Session) Signatures() uint64 { return s.self.sealer.Signatures() }
 
-// Next waits for the next event of the session: *Missed, *Opened, *LevelChanged, *Warning, and at the end *SessionClosed. A *Missed is
+// Next waits for the next event of the session: *Missed, *Opened, *LevelChanged, *Warning, *Forked, and at the end *SessionClosed. A *Missed is
 // handed out once in each life of the store until its Shown is called.
 func (s *Session) Next(ctx context.Context) (Event, error) { return s.events.take(ctx) }
 

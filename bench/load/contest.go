@@ -52,16 +52,20 @@ func contest(ctx context.Context, o Options, out, log io.Writer) error {
 		}
 		began := time.Now()
 		entries, err := e.hold(ctx, o, log)
-		if err != nil {
-			return fmt.Errorf("%s: %w", e.name, err)
+		if ctx.Err() != nil {
+			return err
 		}
 		fmt.Fprintf(log, "%s: %.0f s\n", e.name, time.Since(began).Seconds())
+		if err != nil { // what the others have shown is not lost for it
+			faults = errors.Join(faults, fmt.Errorf("%s: %w", e.name, err))
+			continue
+		}
 		for _, entry := range entries {
 			faults = errors.Join(faults, entry.faults(e.name+", "+entry.Name))
 		}
 		c.Entries = append(c.Entries, entries...)
 	}
-	if len(c.Entries) == 0 {
+	if len(c.Entries) == 0 && faults == nil {
 		return fmt.Errorf("-only: there is no %q", o.only)
 	}
 	c.judge()

@@ -61,6 +61,7 @@ type story struct {
 	epochs   map[uint64][]byte
 	epoch    uint64
 	now      time.Time
+	again    *[16]byte // id of what is sent, which has been sent before; nil: a new one
 }
 
 // kind is what somebody seals with.
@@ -93,15 +94,21 @@ func storyBelow(t testing.TB, anchor func(*trialpki.World) *x509.Certificate, an
 	t.Helper()
 	w, err := trialpki.New(trialpki.Options{})
 	must(t, err)
-	s := &story{t: t, now: time.Now(), epochs: map[uint64][]byte{0: random(48)}}
+	s := &story{t: t, now: time.Now()}
 	s.policy = &cardauth.Policy{Anchors: []*x509.Certificate{anchor(w)}, Revocation: cardauth.RevocationOff}
-	s.id = wire.ChannelID(s.epochs[0])
 	s.ana, s.rui = s.talker(w, "ana", ana), s.talker(w, "rui", rui)
+	s.begin()
+	return s
+}
+
+// begin begins a channel.
+func (s *story) begin() {
+	s.epoch, s.epochs = 0, map[uint64][]byte{0: random(48)}
+	s.id = wire.ChannelID(s.epochs[0])
 	for p, d := range map[*talker]wire.Direction{s.ana: 1, s.rui: 2} {
-		p.here = wire.Place{T: wire.FirstTranscript(s.epochs[0], 0, d, 0, [32]byte{})}
+		p.here, p.last = wire.Place{T: wire.FirstTranscript(s.epochs[0], 0, d, 0, [32]byte{})}, wire.Place{}
 		p.sealed = p.here
 	}
-	return s
 }
 
 func (s *story) talker(w *trialpki.World, name string, k kind) *talker {
@@ -184,6 +191,9 @@ func (s *story) flight(from *talker, named uint64, texts ...string) {
 	theirs := f
 	for _, text := range texts {
 		c := &wire.Content{Parties: s.parties(from), ID: [16]byte(random(16)), Time: uint64(s.now.UnixMilli()), Type: wire.ContentText, Number: from.number, Text: text}
+		if s.again != nil {
+			c.ID = *s.again
+		}
 		if text == "" {
 			c = &wire.Content{Parties: c.Parties, ID: c.ID, Time: c.Time, Type: wire.ContentMachine, Machine: wire.Machine{Hash: c.Parties, Description: "a machine"}}
 		}
