@@ -69,6 +69,9 @@ func TestEveryByteOfEachFile(t *testing.T) {
 			continue
 		}
 		for i := range files[name] {
+			if slices.Contains(derived, name) && i%50 != 0 {
+				continue // these are compared as a whole, after all else
+			}
 			changed := maps.Clone(files)
 			changed[name] = bytes.Clone(files[name])
 			changed[name][i] ^= 1
