@@ -16,12 +16,11 @@ import (
 
 // composer writes a proof and its files.
 type composer struct {
-	files        map[string][]byte
-	definitions  []byte
-	runs         []byte
-	numbers      map[string]int // of what has been defined, by kind and bytes
-	counts       map[string]int // by kind
-	certificates map[string]*x509.Certificate
+	files       map[string][]byte
+	definitions []byte
+	runs        []byte
+	numbers     map[string]int // of what has been defined, by kind and bytes
+	counts      map[string]int // by kind
 }
 
 // compose writes the proof of these parts.

@@ -406,7 +406,13 @@ line_relay() { # number name leaf intermediate... anchor
 	esac
 	[ "$names" != address ] || names=$(openssl x509 -in "cert-$leaf.pem" -noout -checkip "$name" 2>&1)
 	case " $names," in
-	*" DNS:$name,"* | *"IP $name does match certificate,"*) ;;
+	*" DNS:$name,"*)
+		case $(openssl x509 -in "cert-$leaf.pem" -noout -checkhost "$name" 2>&1) in # for the text may be of another name
+		*'does match'*) ;;
+		*) refuse 'the name of a relay is not plain' ;;
+		esac
+		;;
+	*"IP $name does match certificate,"*) ;;
 	*) refuse "certificate $leaf is of another relay" ;;
 	esac
 	put relay "$relay" identity "$name"
@@ -1024,21 +1030,15 @@ read_line() { # words
 		[ $part -eq 1 ] || refuse 'this line stands too late'
 		;;
 	run)
-		[ $part -le 2 ] || refuse 'this line stands too late'
 		part_two
 		;;
 	hidden | message | epoch | head | receipt | passage | outer | relayed)
 		[ $part -eq 2 ] || refuse 'this line stands outside a run'
 		;;
-	stamp)
-		[ $part -ge 2 ] || refuse 'this line stands too early'
-		closed
-		part=3
-		;;
 	end)
 		[ $part -ge 2 ] && [ $# -eq 1 ] || refuse 'this line stands too early'
 		closed
-		part=4
+		part=3
 		return
 		;;
 	*) refuse 'what this is is not known' ;;
@@ -1075,12 +1075,12 @@ while IFS= read -r row <&3; do
 	[ $# -gt 0 ] && [ "$*" = "$row" ] || refuse 'words are parted by one space'
 	case $part in
 	0) [ "$row" = 'sinete-evidence 1' ] && part=1 || refuse 'this is no evidence of version 1' ;;
-	4) refuse 'something stands behind the end' ;;
+	3) refuse 'something stands behind the end' ;;
 	*) read_line "$@" ;;
 	esac
 done 3<proof.txt
 where=
-[ $part -eq 4 ] || refuse 'proof.txt has no end'
+[ $part -eq 3 ] || refuse 'proof.txt has no end'
 
 # The manifest lists what proof.txt names and these four, in order, and nothing else.
 listed evidence.html
