@@ -112,6 +112,7 @@ var keepers = map[string]string{
 	"github.com/miekg/pkcs11":       "cardauth/pkcs11card/internal/native",
 	"github.com/quic-go/quic-go":    "transport transport/transporttest bench bench/*",
 	"github.com/zalando/go-keyring": "peer/store/internal/vault",
+	"github.com/digitorus":          "peer/evidence",
 	"github.com/nats-io":            "relay/backplane bench/rivals",
 	"github.com/alecthomas/kong":    "cmd/* bench/*",
 	"github.com/BurntSushi/toml":    "cmd/*",

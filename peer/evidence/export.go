@@ -16,8 +16,9 @@ import (
 
 // Wanted says of which messages evidence is wanted: of those with one person, all or some.
 type Wanted struct {
-	With     string  // identity
-	Messages []Range // none: all that were sent or received
+	With     string     // identity
+	Messages []Range    // none: all that were sent or received
+	Stamp    *Authority // whose time-stamp the bundle is to bear; nil: none
 }
 
 // Range is messages of one author by their numbers, from 0.
@@ -73,7 +74,7 @@ type Exported struct {
 
 // Export makes a bundle of what is wanted. A message that went out several times is proved where its receipt is, if there is one. Whose certificates and
 // delegations do not verify by the policy at the time of the channel proves nothing, as in Check. Where single messages are wanted, all of them must be proved.
-// Errors: *UnprovedError, ErrTooMuch, that of ctx, those of reading the store.
+// Errors: *UnprovedError, ErrTooMuch, *StampError, that of ctx, those of reading the store.
 func Export(ctx context.Context, s Source, policy *cardauth.Policy, want Wanted) (*Exported, error) {
 	x := &export{kept: newKept(policy), want: want, texts: map[message]*text{}, sides: map[side]*collected{}}
 	if err := x.list(s); err != nil {
@@ -94,6 +95,11 @@ func Export(ctx context.Context, s Source, policy *cardauth.Policy, want Wanted)
 	files, err := x.compose(runs)
 	if err != nil {
 		return nil, err
+	}
+	if want.Stamp != nil {
+		if err := want.Stamp.stamp(ctx, files); err != nil {
+			return nil, err
+		}
 	}
 	r, err := read(files)
 	if err != nil {

@@ -96,7 +96,7 @@ func TestUnproved(t *testing.T) {
 	if len(x.Report.Messages) != 1 || len(x.Left) != 1 || x.Left[0].Which() != "sent:2" {
 		t.Errorf("%+v, left %v", x.Report.Messages, x.Left)
 	}
-	_, err := Export(t.Context(), s.ana, s.policy, Wanted{s.rui.identity, []Range{{true, 0, 3}, {false, 0, 0}}})
+	_, err := Export(t.Context(), s.ana, s.policy, Wanted{With: s.rui.identity, Messages: []Range{{true, 0, 3}, {false, 0, 0}}})
 	none, ok := errors.AsType[*UnprovedError](err)
 	if !ok || len(none.Messages) != 4 {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ type Report struct {
 	Relays   []Relay
 	Messages []Message // in the order of proof.txt
 	Statuses []Status
+	Stamps   []Stamp
 }
 
 // Person is somebody by their certificate.
@@ -62,6 +63,12 @@ type Sealed struct {
 	At         uint64 // Unix seconds, by the clock of whoever sealed
 	Scheme     wire.Scheme
 	Delegation *wire.Delegation // what the card allowed the key that sealed; nil: the card sealed itself
+}
+
+// Stamp is what a time-stamping authority states: that all that the bundle proves was there at a time.
+type Stamp struct {
+	Certificate, Anchor *x509.Certificate // of whoever signed the stamp, and where it leads
+	At                  uint64            // Unix seconds
 }
 
 // Status is what the issuer of a certificate said of it: that it was good.

@@ -49,6 +49,9 @@ func summarize(r *Report) (text, page []byte) {
 	for i := range r.Relays {
 		people.entries = append(people.entries, relayEntry(&r.Relays[i]))
 	}
+	for i := range r.Stamps {
+		people.entries = append(people.entries, stampEntry(&r.Stamps[i]))
+	}
 	for i := range r.Messages {
 		messages.entries = append(messages.entries, messageEntry(r, &r.Messages[i]))
 	}
@@ -117,6 +120,14 @@ func relayEntry(relay *Relay) entry {
 	return entry{title: "The relay " + relay.Name, rows: [][2]string{
 		{"below", visibleLine(a.Subject.CommonName)},
 		{"fingerprint", fmt.Sprintf("%x (SHA-256 of that authority's certificate)", sha256.Sum256(a.Raw))},
+	}}
+}
+
+func stampEntry(s *Stamp) entry {
+	return entry{title: "The time-stamping authority " + visibleLine(s.Certificate.Subject.CommonName), rows: [][2]string{
+		{"states", "that all that is proved here, the signatures too, was there " + dateOf(int64(s.At))},
+		{"below", visibleLine(s.Anchor.Subject.CommonName)},
+		{"fingerprint", fmt.Sprintf("%x (SHA-256 of that authority's certificate)", sha256.Sum256(s.Anchor.Raw))},
 	}}
 }
 

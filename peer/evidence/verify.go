@@ -65,6 +65,11 @@ func trusted(r *Report, anchors []*x509.Certificate) error {
 			return err
 		}
 	}
+	for i := range r.Stamps {
+		if err := refused(nameOf(r.Stamps[i].Certificate), r.Stamps[i].Anchor); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -86,6 +91,9 @@ func read(files map[string][]byte) (*Report, error) {
 	}
 	if err := b.over(); err != nil {
 		return nil, &FileError{proofFile, err}
+	}
+	if err := b.stamps(); err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if !b.used[name] && !slices.Contains(derived, name) {

@@ -195,6 +195,7 @@ seconds_of() {
 	day=$((year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + $2 - 719469))
 	clock=$3
 	hour=${clock%%:*} second=${clock##*:}
+	second=${second%%.*}
 	minute=${clock#*:}
 	minute=${minute%:*}
 	seconds=$((day * 86400 + ${hour#0} * 3600 + ${minute#0} * 60 + ${second#0}))
@@ -645,7 +646,8 @@ chains() {
 		leaf=$got
 		get "$1" $person chain
 		chain=$got
-		trusted "$anchor"
+		get certificate "$anchor" hash
+		trusted "$got"
 		get "$1" $person last
 		last=$got
 		get "$1" $person first
@@ -668,11 +670,10 @@ chains() {
 	done
 }
 
-# trusted CERTIFICATE: where a file of authorities was given, it must be one of those.
+# trusted SHA-256: where a file of authorities was given, it must be one of those.
 trusted() {
 	[ -n "$trust" ] || return 0
-	get certificate "$1" hash
-	wanted=$got block=
+	block=
 	while read -r row; do
 		case $row in
 		'-----BEGIN CERTIFICATE-----') block= ;;
@@ -681,7 +682,7 @@ trusted() {
 		case $row in
 		'-----END CERTIFICATE-----')
 			hash=$(printf %s "$block" | inside | openssl base64 -d | sha256sum)
-			[ "${hash%% *}" != "$wanted" ] || return 0
+			[ "${hash%% *}" != "$1" ] || return 0
 			;;
 		esac
 	done <"$trust"
@@ -1048,6 +1049,49 @@ read_line() { # words
 	line_"$kind" "$@"
 }
 
+# stamps verifies the time-stamps [RFC 3161], which are over the manifest's lines for all files that the proof consists of.
+stamps() {
+	stamp=1
+	while :; do
+		answer=stamp-$stamp.tsr authority=stamp-$stamp.pem
+		case " $files" in
+		*" $answer "*) ;;
+		*) break ;;
+		esac
+		where="$answer: "
+		listed "$answer"
+		listed "$authority"
+		set --
+		for file in $files; do
+			case $file in
+			evidence.html | evidence.txt | stamp-* | verify.sh) ;;
+			*) set -- "$@" "$file" ;;
+			esac
+		done
+		imprint=$(sha256sum -- "$@" | sha256sum)
+		base64=$(inside <"$authority")
+		[ "$(sha256sum <"$authority")" = "$(pem CERTIFICATE "$base64" | sha256sum)" ] || refuse "$authority is not in its plain form"
+		fingerprint=$(raw "$base64" 2>&1 | sha256sum)
+		fingerprint=${fingerprint%% *}
+		time=$(openssl ts -reply -in "$answer" -text 2>/dev/null)
+		time=${time#*"${newline}Time stamp: "}
+		time=${time%%"$newline"*}
+		case $time in
+		[A-Z][a-z][a-z]' '*:*:*' '????' GMT') ;;
+		*) refuse 'this is no time-stamp' ;;
+		esac
+		seconds_of "$time"
+		openssl ts -verify -digest "${imprint%% *}" -in "$answer" -CAfile "$authority" -partial_chain -attime "$seconds" >/dev/null 2>&1 ||
+			refuse 'the time-stamp is not one of these files, or not of that authority'
+		trusted "$fingerprint"
+		date_of "$seconds"
+		step "A time-stamping authority states that all that is proved here, the signatures too, was there on $date."
+		say "The certificate of the authority above it has the SHA-256 fingerprint $fingerprint${trust:+, and is among those that you trust}."
+		stamp=$((stamp + 1))
+	done
+	where=
+}
+
 only=-no-CApath # none of the machine's own authorities
 case $(openssl verify -help 2>&1) in
 *-no-CAstore*) only='-no-CApath -no-CAstore' ;;
@@ -1082,7 +1126,9 @@ done 3<proof.txt
 where=
 [ $part -eq 3 ] || refuse 'proof.txt has no end'
 
-# The manifest lists what proof.txt names and these four, in order, and nothing else.
+stamps
+
+# The manifest lists what proof.txt names, time-stamps and these four, in order, and nothing else.
 listed evidence.html
 listed evidence.txt
 listed proof.txt

@@ -209,6 +209,7 @@ type Evidence struct {
 	Confirmed int              `json:"confirmed"` // of them: that they arrived is proved too
 	People    []EvidencePerson `json:"people"`
 	Relays    []EvidenceRelay  `json:"relays,omitempty"`
+	Stamps    []EvidenceStamp  `json:"stamps,omitempty"`
 }
 
 // EvidencePerson is somebody of whom evidence speaks, and the anchor behind their card.
@@ -237,6 +238,16 @@ type EvidenceRelay struct {
 	Name   string `json:"name"`
 	Anchor string `json:"anchor"`
 	SHA256 string `json:"anchor_sha256"`
+}
+
+// EvidenceStamp is what a time-stamping authority states, and the anchor behind its certificate.
+type EvidenceStamp struct {
+	At     string `json:"at"`
+	Name   string `json:"name"`
+	Anchor string `json:"anchor"`
+	SHA256 string `json:"anchor_sha256"`
+
+	at time.Time
 }
 
 // Proved is a message that evidence proves.

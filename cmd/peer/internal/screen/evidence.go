@@ -28,6 +28,11 @@ func EvidenceOf(file, state string, r *evidence.Report) Evidence {
 		hash := evidence.Fingerprint(relay.Anchor())
 		e.Relays = append(e.Relays, EvidenceRelay{relay.Name, cardauth.DisplayName(relay.Anchor()), hex.EncodeToString(hash[:])})
 	}
+	for i := range r.Stamps {
+		s := &r.Stamps[i]
+		hash, at := evidence.Fingerprint(s.Anchor), time.Unix(int64(s.At), 0)
+		e.Stamps = append(e.Stamps, EvidenceStamp{at.UTC().Format(timeForm), cardauth.DisplayName(s.Certificate), cardauth.DisplayName(s.Anchor), hex.EncodeToString(hash[:]), at})
+	}
 	return e
 }
 
@@ -64,17 +69,22 @@ func evidenceLines(e Evidence) []string {
 	for _, r := range e.Relays {
 		lines = append(lines, fmt.Sprintf("  the relay %s, whose certificate stands below %s", r.Name, r.Anchor), "    SHA-256 "+r.SHA256)
 	}
+	for _, s := range e.Stamps {
+		lines = append(lines, fmt.Sprintf("  all of it was there %s, states %s, whose certificate stands below %s", s.at.Local().Format(proofForm), s.Name, s.Anchor), "    SHA-256 "+s.SHA256)
+	}
 	return lines
 }
 
+// proofForm is how times are shown that are proved.
+const proofForm = "2006-01-02 15:04:05"
+
 func provedLines(e Proved) []string {
-	const form = "2006-01-02 15:04:05"
-	line := fmt.Sprintf("%s to %s, number %d, sealed %s", e.from, e.to, e.Seq+1, e.sealed.Local().Format(form))
+	line := fmt.Sprintf("%s to %s, number %d, sealed %s", e.from, e.to, e.Seq+1, e.sealed.Local().Format(proofForm))
 	if e.RelayedAt != "" {
-		line += fmt.Sprintf(", at the relay %s %s", e.Relay, e.relayed.Local().Format(form))
+		line += fmt.Sprintf(", at the relay %s %s", e.Relay, e.relayed.Local().Format(proofForm))
 	}
 	if e.ConfirmedAt != "" {
-		line += ", confirmed " + e.confirmed.Local().Format(form)
+		line += ", confirmed " + e.confirmed.Local().Format(proofForm)
 	}
 	return []string{line + ": " + e.Text}
 }

@@ -32,6 +32,9 @@ type ExportEvidence struct {
 	Force    bool    `help:"Write over a file that is there."`
 	kept
 	Trust string `placeholder:"DIR" help:"As in peer chat: what proves the messages leads to the authorities there. Default: sinete/trust in your configuration folder."`
+
+	Timestamp      string `placeholder:"URL" and:"stamp" help:"Have a time-stamping authority (RFC 3161) state that all of it was there by now. It learns a hash, and nothing else."`
+	TimestampTrust string `placeholder:"DIR" and:"stamp" help:"A folder with the certificates to which that authority's must lead."`
 }
 
 // Help is what peer evidence export --help shows below its first line.
@@ -59,6 +62,13 @@ func (c *ExportEvidence) Run(t *terminal.Terminal) int {
 		want := evidence.Wanted{With: who.Identity}
 		for _, r := range c.Messages {
 			want.Messages = append(want.Messages, r.Range)
+		}
+		if c.Timestamp != "" {
+			_, stamps, err := settings.LoadTrust(c.TimestampTrust)
+			if err != nil {
+				return err
+			}
+			want.Stamp = &evidence.Authority{URL: c.Timestamp, Anchors: stamps.Anchors}
 		}
 		return WriteEvidence(ctx, s, policy, want, c.File, c.Force, out)
 	})

@@ -144,6 +144,10 @@ func evidenceTooLarge() Trouble {
 	return Trouble{"evidence-too-large", evidence.ErrTooMuch.Error() + " of evidence", "Choose messages with --message, such as sent:1-5000.", StatusFailed}
 }
 
+func evidenceStamp(e *evidence.StampError) Trouble {
+	return Trouble{"evidence-stamp", e.Error(), "Is that its address, and do its certificates lead to those in the folder that --timestamp-trust names? Nothing was written.", StatusFailed}
+}
+
 func evidenceFalse(err error) Trouble {
 	return Trouble{"evidence-invalid", "this proves nothing: " + err.Error(), "Somebody has changed it, it was damaged on its way, or it is of a later version. Have it sent again.", StatusRefused}
 }

@@ -93,6 +93,7 @@ var rows = []row{
 	// Evidence.
 	on(evidenceUnproved),
 	on(evidenceUntrusted),
+	on(evidenceStamp),
 	is(evidence.ErrTooMuch, evidenceTooLarge),
 	on(func(e *evidence.LineError) Trouble { return evidenceFalse(e) }),
 	on(func(e *evidence.FileError) Trouble { return evidenceFalse(e) }),
