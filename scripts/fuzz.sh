@@ -19,7 +19,7 @@ fi
 fuzz() {
 	local out
 	for _ in 1 2 3; do
-		out=$("$go" test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 10s "$1" 2>&1) && return
+		out=$("$go" test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 100x "$1" 2>&1) && return
 		[[ $out == *"context deadline exceeded"* && $out != *"Failing input"* ]] || break
 	done
 	echo "$out"
