@@ -59,7 +59,7 @@ func (c *Conversation) send() error {
 		case leaving && !stopped:
 			return c.sendBye()
 		default:
-			leaving, err = c.waitForMore(leaving, keys)
+			leaving, err = c.waitForMore(leaving, stopped, keys)
 		}
 		if err != nil {
 			return err
@@ -75,17 +75,21 @@ func (c *Conversation) failWaiting() {
 }
 
 // waitForMore waits until there may be something to send. keys is closed when a channel that has stopped has new ones.
-func (c *Conversation) waitForMore(leaving bool, keys <-chan struct{}) (bool, error) {
+func (c *Conversation) waitForMore(leaving, stopped bool, keys <-chan struct{}) (bool, error) {
 	asked := c.byeAsked
 	if _, unsent := c.contact.Waiting(); unsent > 0 || leaving {
 		asked = nil // only when all is out
+	}
+	heard := c.toHear()
+	if stopped {
+		heard = nil // nothing is said of it until then
 	}
 	select {
 	case <-c.talk.More():
 	case <-c.room:
 	case <-c.rekeying.more:
 	case <-keys:
-	case <-c.toHear():
+	case <-heard:
 	case <-asked:
 		leaving = true
 	case <-c.ctx.Done():

@@ -105,8 +105,8 @@ func (r *restless) act(during *sync.WaitGroup) {
 // People talk, connect and leave while their networks and cards come and go, with new keys after every second or twenty messages. Once that
 // is over everybody finds each other, and all that was said has come, once and in order.
 func TestChaos(t *testing.T) {
-	seeds := []uint64{rand.Uint64(), rand.Uint64()}
-	if s := os.Getenv("SINETE_CHAOS_SEED"); s != "" { // to try one again: the scheduler has its part in what happens, too
+	seeds := []uint64{4078389192680128814, rand.Uint64()} // the first once had a sender turn round and round while it waited for new keys
+	if s := os.Getenv("SINETE_CHAOS_SEED"); s != "" {     // to try one again: the scheduler has its part in what happens, too
 		seed, err := strconv.ParseUint(s, 10, 64)
 		must(t, err)
 		seeds = []uint64{seed}

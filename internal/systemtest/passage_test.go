@@ -71,11 +71,12 @@ func TestRelayStatesTimes(t *testing.T) {
 			},
 		} {
 			r, err := evidence.Check(altered(alice.cfg.Store.Evidence(), func(e *store.Evidence) {
-				if e.Passage != nil {
-					k := *e.Channel
-					alter(&k, e.Passage)
-					e.Channel = &k
+				k, p := *e.Channel, e.Passage
+				if p == nil { // what first tells of the channel says what is known of it
+					p = &store.Passage{Seal: wire.SealEntry{Statement: make([]byte, 1), Seal: wire.Seal{Signature: make([]byte, 16)}}}
 				}
+				alter(&k, p)
+				e.Channel = &k
 			}), w.policy)
 			must(t, err)
 			if len(r.Faults) == 0 || r.Passages > 0 {
