@@ -232,12 +232,13 @@ func TestBatchesDoNotMixLabels(t *testing.T) {
 		alice := w.loginWith(cfg)
 		toBob, bob := connect(t, alice, w.login(w.card("bob")))
 		toCarol, carol := connect(t, alice, w.login(w.card("carol")))
+		toRui, rui := connect(t, alice, w.login(w.card("rui")))
 		time.Sleep(time.Minute) // the card has nothing more to do
 		passed.take()
 
 		together := func(label *wire.Level) []labelledFlight {
 			t.Helper()
-			_, err := toBob.Send(t.Context(), "which keeps the card busy")
+			_, err := toRui.Send(t.Context(), "which keeps the card busy") // so that flights to the others wait for it together
 			must(t, err)
 			time.Sleep(100 * time.Millisecond)
 			if label == nil {
@@ -250,7 +251,8 @@ func TestBatchesDoNotMixLabels(t *testing.T) {
 			must(t, err)
 			_, err = toCarol.Send(t.Context(), "to carol")
 			must(t, err)
-			for range 3 {
+			next[*peer.Message](t, rui)
+			for range 2 {
 				next[*peer.Message](t, bob)
 			}
 			next[*peer.Message](t, carol)
