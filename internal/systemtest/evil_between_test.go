@@ -2,7 +2,6 @@ package systemtest
 
 import (
 	"crypto/rand"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -10,8 +9,6 @@ import (
 	"sinete/cardauth"
 	"sinete/peer"
 	"sinete/peer/store"
-	"sinete/relay"
-	"sinete/transport"
 	"sinete/transport/channel"
 	"sinete/wire"
 )
@@ -33,31 +30,16 @@ type lured struct {
 // inBetween runs a test in virtual time, with alice, bob and carol at the evil relay and a canary at the honest one.
 func inBetween(t *testing.T, test func(t *testing.T, w *between)) {
 	t.Helper()
-	var cfg relay.Config
-	simulated(t, func(c *relay.Config) { cfg = *c }, func(t *testing.T, w *world) {
-		birds := newCanary(t, w)
-		socket := w.network.Endpoint()
-		listener, err := transport.Listen(socket, transport.ServerConfig{Certificate: cfg.Certificate})
-		must(t, err)
-		t.Cleanup(listener.Close)
+	besideHonest(t, func(t *testing.T, w *world, login func(there peer.Config) (*peer.Session, *evil)) {
 		b := &between{world: w}
 		for _, name := range []string{"alice", "bob", "carol"} {
 			p := &lured{card: w.card(name)}
 			p.there = w.config(p.card)
 			p.there.Store = store.NewMemory()
-			here := p.there
-			here.Socket = func() (net.PacketConn, net.Addr, error) { return w.network.Endpoint(), socket.LocalAddr(), nil }
-			served := make(chan struct{})
-			go func() {
-				defer close(served)
-				p.end = w.evilRelay(t, listener, cfg.Card)
-			}()
-			p.Session = w.loginWith(here)
-			soon(t, served)
+			p.Session, p.end = login(p.there)
 			b.people = append(b.people, p)
 		}
 		test(t, b)
-		birds.sings(t)
 	})
 }
 

@@ -30,7 +30,15 @@ func (p *passage) of(alice func(f flight) []flight) {
 	})
 }
 
-// altered passes flights on in which something was changed.
+// kept passes flights on and keeps the last.
+func kept(last *flight) func(f flight) []flight {
+	return func(f flight) []flight {
+		*last = f
+		return []flight{f}
+	}
+}
+
+// alteredFlight passes flights on in which something was changed.
 func alteredFlight(change func(f *flight)) func(f flight) []flight {
 	return func(f flight) []flight {
 		change(&f)
@@ -108,10 +116,7 @@ var passings = []passing{
 	{name: "a flight of the epoch before takes its place", number: wire.CodeIntegrity, warned: 0, found: "of epoch 0 where 0 of epoch 1 was next",
 		do: func(t *testing.T, p, _ *passage) {
 			var old flight
-			p.of(func(f flight) []flight {
-				old = f
-				return []flight{f}
-			})
+			p.of(kept(&old))
 			both(t, p.talks[0], p.talks[1], "before")
 			p.talks[0].Rekey()
 			rekeyed(t, 1, p.talks[0], p.talks[1])
@@ -120,10 +125,7 @@ var passings = []passing{
 	{name: "a flight of another conversation takes its place", number: wire.CodeIntegrity, warned: 0, found: "does not decrypt",
 		do: func(t *testing.T, p, other *passage) {
 			var old flight
-			other.of(func(f flight) []flight {
-				old = f
-				return []flight{f}
-			})
+			other.of(kept(&old))
 			both(t, other.talks[0], other.talks[1], "before")
 			p.of(func(flight) []flight { return []flight{old} })
 		}},

@@ -38,27 +38,37 @@ func inLair(t *testing.T, test func(t *testing.T, w *lair)) {
 // inLairAs is inLair with a victim whose configuration may be changed.
 func inLairAs(t *testing.T, victim func(t *testing.T, c *peer.Config), test func(t *testing.T, w *lair)) {
 	t.Helper()
+	besideHonest(t, func(t *testing.T, w *world, login func(there peer.Config) (*peer.Session, *evil)) {
+		l := &lair{world: w, alice: w.card("alice")}
+		l.there = w.config(l.alice)
+		l.there.Store = store.NewMemory()
+		victim(t, &l.there)
+		l.victim, l.relay = login(l.there)
+		test(t, l)
+	})
+}
+
+// besideHonest runs a test in virtual time, with an evil relay beside the honest one and under the same name and certificate, and a canary at the
+// honest one. login logs somebody in at the evil one, who takes it for the honest one of their configuration.
+func besideHonest(t *testing.T, test func(t *testing.T, w *world, login func(there peer.Config) (*peer.Session, *evil))) {
+	t.Helper()
 	var cfg relay.Config
 	simulated(t, func(c *relay.Config) { cfg = *c }, func(t *testing.T, w *world) {
 		birds := newCanary(t, w)
-		l := &lair{world: w, alice: w.card("alice")}
 		socket := w.network.Endpoint()
 		listener, err := transport.Listen(socket, transport.ServerConfig{Certificate: cfg.Certificate})
 		must(t, err)
 		t.Cleanup(listener.Close)
-		l.there = w.config(l.alice)
-		l.there.Store = store.NewMemory()
-		victim(t, &l.there)
-		here := l.there
-		here.Socket = func() (net.PacketConn, net.Addr, error) { return w.network.Endpoint(), socket.LocalAddr(), nil }
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			l.relay = w.evilRelay(t, listener, cfg.Card)
-		}()
-		l.victim = w.loginWith(here)
-		soon(t, served)
-		test(t, l)
+		test(t, w, func(there peer.Config) (*peer.Session, *evil) {
+			there.Socket = func() (net.PacketConn, net.Addr, error) { return w.network.Endpoint(), socket.LocalAddr(), nil }
+			served := make(chan *evil, 1)
+			go func() {
+				defer close(served)
+				served <- w.evilRelay(t, listener, cfg.Card)
+			}()
+			s := w.loginWith(there)
+			return s, soon(t, served)
+		})
 		birds.sings(t)
 	})
 }

@@ -1,10 +1,8 @@
 package evidence
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -135,16 +133,16 @@ func (b *book) certificate(w *words) error {
 	if err != nil {
 		return err
 	}
-	block, _ := pem.Decode(file)
+	der, plain := derOf("CERTIFICATE", file)
 	switch {
-	case block == nil || !bytes.Equal(file, pemOf("CERTIFICATE", block.Bytes)):
+	case !plain:
 		return fmt.Errorf("%s is not one certificate in its plain form", fileOf("cert", n, "pem"))
-	case sha256.Sum256(block.Bytes) != hash:
+	case sha256.Sum256(der) != hash:
 		return fmt.Errorf("%s is another certificate", fileOf("cert", n, "pem"))
-	case len(block.Bytes) > wire.MaxCertificate:
+	case len(der) > wire.MaxCertificate:
 		return fmt.Errorf("%s is too large", fileOf("cert", n, "pem"))
 	}
-	c, err := x509.ParseCertificate(block.Bytes)
+	c, err := x509.ParseCertificate(der)
 	b.certificates = append(b.certificates, c)
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -43,12 +42,13 @@ const maxStamp = 32 << 10
 
 // stamp has an authority stamp the files of a bundle, and adds the stamp to them.
 func (a *Authority) stamp(ctx context.Context, files map[string][]byte) error {
-	answer, err := a.ask(ctx, imprint(files))
+	over := imprint(files)
+	answer, err := a.ask(ctx, over)
 	if err != nil {
 		return &StampError{a.URL, err}
 	}
 	for _, anchor := range a.Anchors {
-		if _, err = readStamp(answer, anchor, imprint(files)); err == nil {
+		if _, err = readStamp(answer, anchor, over); err == nil {
 			files[fileOf("stamp", 1, "tsr")], files[fileOf("stamp", 1, "pem")] = answer, pemOf("CERTIFICATE", anchor.Raw)
 			return nil
 		}
@@ -158,11 +158,11 @@ func (b *book) stamps() error {
 		if err != nil {
 			return &FileError{name, err}
 		}
-		block, _ := pem.Decode(file)
-		if block == nil || !bytes.Equal(file, pemOf("CERTIFICATE", block.Bytes)) {
+		der, plain := derOf("CERTIFICATE", file)
+		if !plain {
 			return &FileError{name, errors.New("not one certificate in its plain form")}
 		}
-		anchor, err := x509.ParseCertificate(block.Bytes)
+		anchor, err := x509.ParseCertificate(der)
 		if err != nil {
 			return &FileError{name, err}
 		}

@@ -123,6 +123,15 @@ func (b *book) must(kind string, n int, ext string, content []byte) error {
 	return err
 }
 
+// derOf is what a file holds in PEM, if it is in the plain form that pemOf gives.
+func derOf(kind string, file []byte) (der []byte, plain bool) {
+	block, _ := pem.Decode(file)
+	if block == nil || !bytes.Equal(file, pemOf(kind, block.Bytes)) {
+		return nil, false
+	}
+	return block.Bytes, true
+}
+
 func pemOf(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
