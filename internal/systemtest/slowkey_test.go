@@ -116,6 +116,8 @@ func TestLoginStormAtASlowKey(t *testing.T) {
 		if in < queued || in > 3*queued || in+busy != crowd {
 			t.Errorf("%d got in, %d were told that the relay is busy", in, busy)
 		}
+		key.mu.Lock() // it goes on sealing for those who are in
+		defer key.mu.Unlock()
 		if key.together {
 			t.Error("the key was asked for two signatures at once")
 		}
