@@ -21,7 +21,7 @@ type Key interface {
 	// Software reports whether signing takes this process's own processor, so that it must be paced.
 	Software() bool
 	// SealRoot signs in.Append(nil). It may take seconds; it returns ctx.Err() when ctx ends first. The signature must have
-	// been verified by whoever made it: a Sealer passes it on as it is.
+	// been verified by whoever made it, where it comes from outside this process: a Sealer passes it on as it is.
 	SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error)
 }
 

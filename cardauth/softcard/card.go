@@ -8,7 +8,9 @@ package softcard
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -26,6 +28,7 @@ type Card struct {
 	cert   *x509.Certificate
 	scheme wire.Scheme
 	key    atomic.Pointer[crypto.Signer]
+	checks bool // what the key signed: it is none of Go's own
 }
 
 var _ cardauth.Card = (*Card)(nil)
@@ -51,9 +54,20 @@ func FromKey(key crypto.Signer, chain [][]byte, s wire.Scheme) (*Card, error) {
 	if pub, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(key.Public()) {
 		return nil, errors.New("softcard: the certificate speaks of another key")
 	}
-	c := &Card{chain: chain, cert: cert, scheme: s}
+	c := &Card{chain: chain, cert: cert, scheme: s, checks: !own(key)}
 	c.key.Store(&key)
 	return c, nil
+}
+
+// own reports whether signing is this process's own arithmetic. That is not checked once more, which with P-256 takes three times as long as the
+// signature: crypto/rsa refuses to hand out a faulty one, which would give the key away, and crypto/ecdsa never takes the same nonce twice, so that a
+// faulty one gives away nothing that a right one would not and only ends a session.
+func own(key crypto.Signer) bool {
+	switch key.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey:
+		return true
+	}
+	return false
 }
 
 // Certificate is the person's own.
@@ -82,7 +96,9 @@ func (c *Card) SealRoot(ctx context.Context, in wire.SealInput) ([]byte, error) 
 	if err != nil {
 		return nil, fmt.Errorf("softcard: %w", err)
 	}
-	// A faulty RSA signature would give the key away, and any faulty one would end a session.
+	if !c.checks {
+		return sig, nil
+	}
 	if err := seal.VerifySignature(c.cert.PublicKey, c.scheme, message, sig); err != nil {
 		return nil, fmt.Errorf("softcard: the key made a signature that does not verify: %w", err)
 	}

@@ -2,8 +2,10 @@ package softcard_test
 
 import (
 	"context"
+	"crypto"
 	"encoding/pem"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -250,6 +252,39 @@ func TestFromKeyRefuses(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
+}
+
+// A signer that is none of Go's own keys may be anything; what it says is a signature is checked.
+func TestForeignSignerIsChecked(t *testing.T) {
+	for _, key := range []trialpki.KeyType{trialpki.P256, trialpki.RSA2048} {
+		i := issue(t, key)
+		for name, c := range map[string]struct {
+			spoil byte
+			takes bool
+		}{"right": {0, true}, "wrong": {1, false}} {
+			card, err := softcard.FromKey(foreign{i.Key, c.spoil}, i.Chain, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sig, err := card.SealRoot(t.Context(), wire.SealInput{Leaves: 1}); (err == nil) != c.takes || (sig != nil) != c.takes {
+				t.Errorf("%v, %s: got a signature of %d bytes, %v", key, name, len(sig), err)
+			}
+		}
+	}
+}
+
+// foreign is a key whose signatures are spoiled.
+type foreign struct {
+	crypto.Signer
+	spoil byte
+}
+
+func (f foreign) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	sig, err := f.Signer.Sign(random, digest, opts)
+	if err == nil {
+		sig[len(sig)-1] ^= f.spoil
+	}
+	return sig, err
 }
 
 func second(_ *softcard.Card, err error) error { return err }
