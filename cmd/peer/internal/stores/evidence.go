@@ -110,10 +110,14 @@ func writeEvidence(path string, over bool, b []byte) error {
 		_, err := w.Write(b)
 		return err
 	})
-	if err == nil && over {
-		err = os.Rename(fresh, path)
+	if err != nil || !over {
+		return err
 	}
-	return err
+	if err := os.Rename(fresh, path); err != nil {
+		os.Remove(fresh)
+		return trouble.EvidenceFile(err)
+	}
+	return nil
 }
 
 // VerifyEvidence is peer evidence verify and its flags.

@@ -41,14 +41,35 @@ func writeNew(path string, unusable func(error) error, write func(w io.Writer) e
 	if err != nil {
 		return unusable(err)
 	}
-	err = write(f)
+	err = write(&written{f, unusable})
 	if err == nil {
-		err = f.Sync()
+		err = unusableIf(f.Sync(), unusable)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if closed := f.Close(); err == nil {
+		err = unusableIf(closed, unusable)
+	}
+	if err != nil {
 		os.Remove(path)
 	}
 	return err
+}
+
+// written is a file whose errors say which file it is.
+type written struct {
+	io.Writer
+	unusable func(error) error
+}
+
+func (w *written) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	return n, unusableIf(err, w.unusable)
+}
+
+func unusableIf(err error, unusable func(error) error) error {
+	if err == nil {
+		return nil
+	}
+	return unusable(err)
 }
 
 // Import is peer store import and its flags.
