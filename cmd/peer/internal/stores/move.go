@@ -27,7 +27,13 @@ func (c *Export) Run(t *terminal.Terminal) int {
 		if err != nil {
 			return err
 		}
-		if err := writeNew(c.File, trouble.ExportUnusable, func(w io.Writer) error { return s.Export(w, secret) }); err != nil {
+		progress := begin(t, "")
+		progress.counts(exportingStore, 1<<20)
+		err = writeNew(c.File, trouble.ExportUnusable, func(w io.Writer) error {
+			return s.Export(&countedFile{Writer: w, progress: progress}, secret)
+		})
+		progress.end()
+		if err != nil {
 			return err
 		}
 		out.Show(screen.Done{Command: "store export", Text: exported(c.File)})
@@ -118,7 +124,10 @@ func (c *Import) Run(t *terminal.Terminal) int {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		n, err := s.Import(f, secret)
+		progress := begin(t, "")
+		progress.counts(importingStore, 1<<20)
+		n, err := s.Import(&countedFile{Reader: f, progress: progress}, secret)
+		progress.end()
 		if e, ok := trouble.AsError[*store.FormatError](err); ok {
 			err = trouble.ExportUnusable(e.Err) // no store.json is wrong
 		}
