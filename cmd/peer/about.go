@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"sinete/cmd/peer/internal/screen"
@@ -17,7 +18,7 @@ peer chat HOST:PORT --card soft:FILE --trust DIR --revocation-network 127.0.0.1/
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or policy).`
 
 var aboutChat = "Commands, one a line: " + strings.Join(screen.Forms, ", ") + `.
-ID is a number that list shows, a name or an identity. TEXT is all that follows the second ##.
+ID is a number that list shows, a whole name or an identity. TEXT is all that follows the second ##.
 The end of input, Ctrl-C and SIGTERM mean disconnect; a second Ctrl-C ends at once.
 
 When the connection is lost, the program comes back by itself, makes the conversations again that broke, and sends what was typed meanwhile.
@@ -34,3 +35,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (authentication or polic
 const revocationOff = `WARNING: --revocation off: cards that were revoked, lost or stolen are accepted. For trials only.`
 
 const nothingIsKept = "nothing of this chat is kept: --store DIR keeps it"
+
+func outputLost(err error) string {
+	return fmt.Sprintf("peer: %v\n  Nothing can be shown any more: make room, or let the output go elsewhere. A chat with --store shows at its next start what came and was not shown.\n", err)
+}

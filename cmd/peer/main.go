@@ -56,6 +56,10 @@ type program struct {
 // run is main without the process: it returns the exit status.
 func run(args []string) int {
 	p := &program{Terminal: terminal.This(), Source: cards.ThisSource(), login: login, socket: settings.Socket, Means: doctor.TheseMeans()}
+	p.Stdout = &terminal.Output{To: p.Stdout, Lost: func(err error) {
+		fmt.Fprint(p.Stderr, outputLost(err))
+		os.Exit(trouble.StatusFailed)
+	}}
 	return p.run(args)
 }
 

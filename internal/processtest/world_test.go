@@ -103,11 +103,17 @@ func startRelayAt(t *testing.T, dir, address string, env ...string) *relay {
 // chat starts somebody's program. Flags that stand in args as well win over those given here.
 func chat(t *testing.T, address, card string, env []string, args ...string) *process {
 	t.Helper()
-	all := []string{"chat", address, "--card", card, "--trust", filepath.Join(trial, "trust"), "--revocation", "off", "--json"}
 	name, _, _ := strings.Cut(card, "?")
-	env = append([]string{"XDG_CONFIG_HOME=" + filepath.Join(trial, "config")}, env...) // not that of whoever runs the tests
-	return start(t, "the program with the card "+name, filepath.Join(bin, "peer"), env, append(all, args...)...)
+	return start(t, "the program with the card "+name, filepath.Join(bin, "peer"), append(testEnv(), env...), chatArgs(address, card, args...)...)
 }
+
+// chatArgs is how somebody's program is called.
+func chatArgs(address, card string, args ...string) []string {
+	return append([]string{"chat", address, "--card", card, "--trust", filepath.Join(trial, "trust"), "--revocation", "off", "--json"}, args...)
+}
+
+// testEnv has the program use none of the configuration of whoever runs the tests.
+func testEnv() []string { return []string{"XDG_CONFIG_HOME=" + filepath.Join(trial, "config")} }
 
 // soft names a soft card of the trial hierarchy, with its PIN.
 func soft(name string) string {
