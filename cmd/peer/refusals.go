@@ -46,7 +46,7 @@ func lineTooLong() error {
 }
 
 func unknownPerson(who string) error {
-	return trouble.Refuse(wire.CodeUnknownPeer.String(), fmt.Sprintf("nobody called %q is logged in", who), "list shows who is.")
+	return trouble.Refuse(wire.CodeUnknownPeer.String(), fmt.Sprintf("nobody called %q is logged in", who), "list shows who is, with their whole names.")
 }
 
 func ambiguousName(who string, found []peer.Person) error {

@@ -164,7 +164,7 @@ func (s settings) load(source string, now time.Time) (c Config, err error) {
 	c.KnownOnly, c.Cleared, c.LabelsBelow = s.Unknown == "refuse", s.Visibility == "cleared", append([]string(nil), s.LabelsBelow...) // nil where there is none
 	for _, identity := range s.LabelsBelow {
 		if !levels.ValidIdentity(identity) {
-			return c, badIdentity(identity)
+			return c, badValue(source, "labels_below", identity, "identities as relay level list shows them: SERIALNUMBER@ANCHOR")
 		}
 	}
 	if c.Revocation, c.Recheck, err = s.revocation(source); err != nil {

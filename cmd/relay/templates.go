@@ -85,10 +85,10 @@ revocation_networks = [{{range $i, $n := .Networks}}{{if $i}}, {{end}}{{printf "
 #   "card"   the card itself and nothing else, in conversations too
 require_signing = {{printf "%q" .RequireSigning}}
 
-# The weakest suite that may be used, between a program and this relay and between two people through it; best first:
-#   {{range .SuiteNames}}{{.}}
-#   {{end -}}
-# The first two withstand a future quantum computer.
+# The weakest suite that may be used, between a program and this relay and between two people through it; best first, and the first
+# two withstand a future quantum computer:
+{{range .SuiteNames}}#   {{.}}
+{{end -}}
 min_suite = {{printf "%q" .MinSuite}}
 
 # How long after a lost connection a person's program may come back with the key that the card delegated to, so that nobody has

@@ -57,7 +57,7 @@ func ProvedOf(r *evidence.Report, m *evidence.Message) Proved {
 func evidenceLines(e Evidence) []string {
 	what := Plural(e.Messages, "evidence of 1 message", "evidence of %d messages")
 	if e.Confirmed > 0 {
-		what += Plural(e.Confirmed, ", 1 of them with its receipt", ", %d of them with their receipts")
+		what += Plural(e.Confirmed, ", 1 of them with its receipt,", ", %d of them with their receipts,")
 	}
 	lines := []string{what + " is in " + e.File}
 	if e.State == "verified" {

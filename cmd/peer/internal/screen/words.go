@@ -17,7 +17,7 @@ import (
 
 var help = [][]string{
 	{"list", "who is logged in, with their numbers"},
-	{"connect#ID", "begin a conversation; ID is a number from the list, a name or an identity"},
+	{"connect#ID", "begin a conversation; ID is a number from the list, a whole name or an identity"},
 	{"connect#ID##SUITE", "the same, with one suite"},
 	{"send##ID##TEXT", "send a message"},
 	{"sendas##ID##LEVEL##TEXT", "send a message under a label below your level, such as 1 or 1{crypto,ops}"},
@@ -116,7 +116,8 @@ func ConversationLines(e Conversation) []string {
 
 func transcriptLines(e Transcript) []string {
 	lines := []string{fmt.Sprintf("read to %s by voice: %s", e.Name, e.Code),
-		fmt.Sprintf("it stands for %d envelopes of yours and %d of theirs, what is said of machines included; theirs must show %d and %d", e.Sent, e.Received, e.Received, e.Sent)}
+		fmt.Sprintf("it stands for %s of yours and %d of theirs, what is said of machines included; theirs must show %d and %d",
+			Plural(int(e.Sent), "1 envelope", "%d envelopes"), e.Received, e.Received, e.Sent)}
 	if e.Waiting > 0 {
 		lines = append(lines, Plural(int(e.Waiting), "1 more of yours is", "%d more of yours are")+" under way: the code changes when they have it")
 	}

@@ -3,6 +3,7 @@ package trouble
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -99,7 +100,7 @@ func whose(owners []store.Owner) string {
 }
 
 func NobodyKept(who string) error {
-	return Refuse("unknown-contact", fmt.Sprintf("nothing is kept of anybody called %q", who), "peer history without --with shows everybody's.")
+	return Refuse("unknown-contact", fmt.Sprintf("nothing is kept of anybody called %q", who), "A name is a whole one. peer history without --with shows everybody's.")
 }
 
 func SeveralKept(who string, found []*store.Contact) error {
@@ -121,7 +122,11 @@ func StoreDamaged(damaged, unproved int) error {
 
 // EvidenceFile says of a file that it is that of the evidence.
 func EvidenceFile(err error) error {
-	return Refuse("evidence-file", "the file of the evidence: "+err.Error(), "Is that its name, and may you read and write there? --force writes over one that is there.")
+	advice := "Is that its name, and may you read and write there?"
+	if errors.Is(err, fs.ErrExist) {
+		advice = "Name another one. peer evidence export --force writes over one that is there."
+	}
+	return Refuse("evidence-file", "the file of the evidence: "+err.Error(), advice)
 }
 
 func evidenceUnproved(e *evidence.UnprovedError) Trouble {
