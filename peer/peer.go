@@ -211,15 +211,11 @@ type Missed struct {
 	Identity, Name string
 	Message        Message
 
-	shown func()
+	handed handed
 }
 
 // Shown notes that the person has the message: until then the next life hands it out again. presence.Presence.Next does that by itself.
-func (m *Missed) Shown() {
-	if m.shown != nil {
-		m.shown()
-	}
-}
+func (m *Missed) Shown() { m.handed.shown() }
 
 // Receipt tells how far one's own messages have come: everything up to Number but what has failed.
 type Receipt struct {

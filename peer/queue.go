@@ -13,7 +13,7 @@ type queue struct {
 	mu     sync.Mutex
 	events []entry
 	more   chan struct{}
-	shown  func() // notes that the person has the text taken last; nil: it was none
+	last   handed // the text taken last, unless it is known already that the person has it
 }
 
 // entry is an event, or texts that have come.
@@ -30,27 +30,40 @@ type texts struct {
 	missed  bool // they came in an earlier life of the store
 }
 
-// next takes one of them; nil where there is none any more. shown notes that the person has it, and is nil where Missed.Shown does.
-func (t *texts) next() (e Event, shown func()) {
+// handed is a text that a program has taken; zero: none.
+type handed struct {
+	contact *store.Contact
+	next    uint64 // the place after its own
+}
+
+// shown notes that the person has it.
+func (h handed) shown() {
+	if h.contact != nil {
+		h.contact.Shown(h.next)
+	}
+}
+
+// next takes one of them; e is nil where there is none any more. h is zero where Missed.Shown is called for it.
+func (t *texts) next() (e Event, h handed) {
 	s, next, ok := t.contact.Hand(t.to)
 	if !ok {
-		return nil, nil
+		return nil, handed{}
 	}
-	shown = func() { t.contact.Shown(next) }
+	h = handed{t.contact, next}
 	m := Message{s.Number, s.ID, s.Text, s.Time, s.Label, s.Labelled}
 	if t.missed {
-		return &Missed{t.contact.Identity, t.contact.Name(), m, shown}, nil
+		return &Missed{t.contact.Identity, t.contact.Name(), m, h}, handed{}
 	}
-	return &m, shown
+	return &m, h
 }
 
 // pop takes from the front, and returns what its being taken calls. q.mu is held.
 func (q *queue) pop() (e Event, taken func()) {
 	first := &q.events[0]
 	if e = first.event; first.texts != nil {
-		var shown func()
-		if e, shown = first.texts.next(); shown != nil {
-			q.shown = shown
+		var h handed
+		if e, h = first.texts.next(); h.contact != nil {
+			q.last = h
 		}
 		if first.texts.contact.Untaken(first.texts.to) {
 			return e, nil
@@ -138,12 +151,10 @@ func (q *queue) ready() (e Event, taken func()) {
 // take waits for the next event. Whoever comes for it has shown the one before.
 func (q *queue) take(ctx context.Context) (Event, error) {
 	q.mu.Lock()
-	shown := q.shown
-	q.shown = nil
+	last := q.last
+	q.last = handed{}
 	q.mu.Unlock()
-	if shown != nil {
-		shown()
-	}
+	last.shown()
 	for {
 		e, taken := q.ready()
 		if taken != nil {

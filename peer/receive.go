@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -15,16 +16,16 @@ import (
 
 // incoming is the receiving side of a conversation. What mu does not guard is the reader's.
 type incoming struct {
-	flight      *store.Flight   // that no inner seal covers yet
-	envelopes   int             // of the flight before: about what the next will hold
-	plain       []byte          // of the last envelope where nothing keeps it; the next takes its room
-	others      []*wire.Content // in it, that are no texts
-	machineSeen bool            // they said which machine they speak from
-	noticedSeen bool            // they said that they noticed another one of this user's
-	heard       chan struct{}   // closed when machineSeen is set
-	verified    *uint64         // number of their last text whose seals were verified
-	handshaken  bool            // the last message of their side of the first handshake has come
-	over        chan struct{}   // closed when the reader is done
+	flight      *store.Flight  // that no inner seal covers yet
+	envelopes   int            // of the flight before: about what the next will hold
+	plain       []byte         // of the last envelope where nothing keeps it; the next takes its room
+	others      []wire.Content // in it, that are no texts
+	machineSeen bool           // they said which machine they speak from
+	noticedSeen bool           // they said that they noticed another one of this user's
+	heard       chan struct{}  // closed when machineSeen is set
+	verified    *uint64        // number of their last text whose seals were verified
+	handshaken  bool           // the last message of their side of the first handshake has come
+	over        chan struct{}  // closed when the reader is done
 	came        passing
 
 	more    chan struct{} // raised when there is more to store
@@ -75,6 +76,9 @@ func (c *Conversation) deliver(f *link.Received) error {
 	if c.isEstablished() {
 		c.keys.Note()
 	}
+	if !c.session.cfg.Store.OnDisk() { // which keeps their headers
+		f.Free()
+	}
 	return c.lane.Confirm()
 }
 
@@ -88,7 +92,7 @@ func (c *Conversation) take(p *link.Piece) error {
 		}
 		return nil
 	case p.Opened.Type == wire.EnvelopeHandshake:
-		f, err := wire.ParseFrame(p.Opened.Payload)
+		f, err := wire.ParseFrame(bytes.Clone(p.Opened.Payload)) // it outlives the flight
 		if err != nil {
 			return err
 		}
@@ -136,7 +140,11 @@ func (c *Conversation) content(o *channel.Opened) error {
 	if n, bytes := c.inner.Received.Unacknowledged(); n >= wire.MaxUnacknowledged || bytes > wire.MaxUnackedBytes {
 		return wire.Errorf(wire.CodeLimitExceeded, "%d messages of %d bytes unacknowledged", n, bytes)
 	}
-	before := c.inner.Received.Here()
+	if c.in.flight == nil {
+		here := c.inner.Received.Here()
+		c.in.flight = &store.Flight{Channel: c.channel.ID, Epoch: here.Epoch, First: here.Count, Before: here.T,
+			Envelopes: make([]store.Envelope, 0, c.in.envelopes)}
+	}
 	plain, opening, err := c.inner.Open(c.in.plain[:0], &o.Inner, o.Digest)
 	if err != nil {
 		return err
@@ -148,10 +156,6 @@ func (c *Conversation) content(o *channel.Opened) error {
 	if content.Parties != c.fromUs {
 		return wire.Errorf(wire.CodeIntegrity, "content that names other people")
 	}
-	if c.in.flight == nil {
-		c.in.flight = &store.Flight{Channel: c.channel.ID, Epoch: before.Epoch, First: before.Count, Before: before.T,
-			Envelopes: make([]store.Envelope, 0, c.in.envelopes)}
-	}
 	var e store.Envelope
 	if c.session.cfg.Store.OnDisk() {
 		e = store.Envelope{Header: o.Inner.RawHeader, Ciphertext: sha256.Sum256(o.Inner.Ciphertext), Opening: opening, Content: plain}
@@ -162,7 +166,7 @@ func (c *Conversation) content(o *channel.Opened) error {
 		e.Text = store.TextOf(content, o.Inner.Header.Label)
 		e.Text.Labelled = !e.Text.Label.Equal(c.Person.Level)
 	} else {
-		c.in.others = append(c.in.others, content)
+		c.in.others = append(c.in.others, *content)
 	}
 	c.in.flight.Envelopes = append(c.in.flight.Envelopes, e)
 	return nil

@@ -298,10 +298,12 @@ func (l *leg) forward(f *link.Received) error {
 		return &endedError{}
 	}
 	items, err := l.pass(f)
-	if err == nil {
-		l.other().put(items)
+	if err != nil || len(items) == 0 {
+		return err
 	}
-	return err
+	items[len(items)-1].Frees = f // those before it leave before it
+	l.other().put(items)
+	return nil
 }
 
 // pass checks a flight whose seals have been verified. c.mu is held.
@@ -360,7 +362,7 @@ func (l *leg) content(o *channel.Opened) error {
 // handshake follows a frame of the handshake lane. The certificates must be those of the sessions.
 func (l *leg) handshake(payload []byte) error {
 	c := l.conversation
-	f, err := wire.ParseFrame(payload)
+	f, err := wire.ParseFrame(bytes.Clone(payload)) // the observer keeps parts of it
 	if err != nil {
 		return err
 	}

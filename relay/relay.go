@@ -54,7 +54,7 @@ type Config struct {
 	Unaudited bool
 	// ResetKey lets peers notice at once that the relay was restarted: see transport.ServerConfig.
 	ResetKey [32]byte
-	// Capture, if not nil, sees every verified flight that a peer sends, with its identity. It must not change anything.
+	// Capture, if not nil, sees every verified flight that a peer sends, with its identity. It must not change anything, and keep nothing but copies.
 	Capture func(identity string, stream uint64, f *link.Received)
 }
 

@@ -54,8 +54,13 @@ func (c *Content) Append(b []byte) []byte {
 
 // ParseContent reads a content. Nothing in it aliases b.
 func ParseContent(b []byte) (*Content, error) {
+	c := &Content{} // here, so that it costs no allocation where the caller lets go of it
+	return c, c.parse(b)
+}
+
+func (c *Content) parse(b []byte) error {
 	r := &reader{what: "content", b: b}
-	c := &Content{Parties: r.hash(), ID: r.bytes16(), Time: r.u64(), Type: ContentType(r.u8())}
+	c.Parties, c.ID, c.Time, c.Type = r.hash(), r.bytes16(), r.u64(), ContentType(r.u8())
 	switch c.Type {
 	case ContentText:
 		c.Number = r.varint()
@@ -70,7 +75,7 @@ func ParseContent(b []byte) (*Content, error) {
 	default:
 		r.fail("unknown type")
 	}
-	return c, r.done()
+	return r.done()
 }
 
 // Parties names the author and the recipient of content: their identities and the hashes of their SubjectPublicKeyInfo.

@@ -32,8 +32,6 @@ type Lane struct {
 	written   wire.Place // the last place whose seal is written
 
 	pending Received // of the flight that no seal covers yet
-	pieces  int      // of the flight before: about what the next will hold
-	buffer  []byte   // where payloads are decrypted to
 }
 
 // Item is one envelope of a flight, or a seal of somebody else that is passed on behind the envelopes it covers.
@@ -42,6 +40,7 @@ type Item struct {
 	Payload []byte
 	Digest  [32]byte         // of the inner envelope where Type is EnvelopeInner
 	Seals   []wire.SealEntry // if not nil, this is no envelope
+	Frees   *Received        // if not nil, a flight whose payloads nobody needs any more once this item has left
 }
 
 // Flight is what is sent together, and the heads of a conversation that are sealed in the same batch.
@@ -77,22 +76,6 @@ func FlightOf(items []Item) (n, bytes int) {
 		n++
 	}
 	return n, bytes
-}
-
-// Piece is what a verified flight holds: an envelope, or entries of a seal frame that speak of conversations, in the order in which they came.
-type Piece struct {
-	Opened channel.Opened
-	Seals  []wire.SealEntry
-}
-
-// Received is a flight whose covering seal has been verified. Nothing in its pieces is used again by the lane.
-type Received struct {
-	Pieces    []Piece
-	Closing   *wire.SealEntry // the hop's head that closes it, good until deliver returns; nil where it holds no envelope
-	envelopes int
-	bytes     int
-	seals     int // frames with heads of conversations
-	sealed    int // bytes of their bodies
 }
 
 // Lane makes the lane of a stream.
@@ -153,7 +136,11 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 		}
 		err := l.Stream.AppendBlock(func(b []byte) []byte {
 			for ; done < n && len(b) < writePart; done++ {
-				b = l.append(b, f.item(done))
+				it := f.item(done)
+				b = l.append(b, it)
+				if it.Frees != nil {
+					it.Frees.Free()
+				}
 			}
 			return b
 		})
@@ -280,26 +267,17 @@ func (l *Lane) discard() error {
 }
 
 func (l *Lane) envelope(body []byte) error {
-	if cap(l.buffer)-len(l.buffer) < len(body) {
-		l.buffer = make([]byte, 0, max(len(body), min(4*cap(l.buffer), 64<<10)))
-	}
-	o, err := l.hop.Open(l.buffer, body)
+	p := &l.pending
+	o, err := l.hop.Open(p.room(len(body)), body)
 	if err != nil {
 		return err
 	}
-	l.buffer = l.buffer[:len(l.buffer)+len(o.Payload)]
-	p := &l.pending
-	if p.envelopes++; p.envelopes == 1 {
+	if p.took(o); p.envelopes == 1 {
 		l.sealed.start(l.sealTime())
 	}
-	p.bytes += len(o.Payload)
 	if p.envelopes > wire.MaxFlight || p.bytes > wire.MaxFlightBytes {
 		return wire.Errorf(wire.CodeLimitExceeded, "a flight of %d envelopes, %d bytes", p.envelopes, p.bytes)
 	}
-	if p.Pieces == nil {
-		p.Pieces = make([]Piece, 0, l.pieces)
-	}
-	p.Pieces = append(p.Pieces, Piece{Opened: o})
 	return nil
 }
 
@@ -347,16 +325,18 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 		if p.seals > wire.MaxFlightSeals || p.sealed > wire.MaxFlightSealed {
 			return wire.Errorf(wire.CodeLimitExceeded, "a flight with %d seal frames, %d bytes", p.seals, p.sealed)
 		}
-		p.Pieces = append(p.Pieces, Piece{Seals: inner})
+		p.add(Piece{Seals: inner})
 	}
 	if !closed && l.pending.envelopes > 0 || len(l.pending.Pieces) == 0 {
 		return nil
 	}
 	flight := l.pending
-	l.pending, l.buffer, l.pieces = Received{}, nil, len(flight.Pieces)
+	l.pending = Received{}
 	l.sealed.stop()
 	l.link.rekeyer.Note()
-	return deliver(&flight)
+	err = deliver(&flight)
+	flight.delivered()
+	return err
 }
 
 // head takes a verified head of the hop. closed is true when it closes the flight of this lane.

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,11 +115,13 @@ func TestWindowOfBytes(t *testing.T) {
 }
 
 func TestConversationStreams(t *testing.T) {
-	deliver := func(k *talkers, got *[]*Received) chan error {
+	deliver := func(k *talkers, got *[]string) chan error {
 		ended := make(chan error, 1)
 		go func() {
 			ended <- k.lane.Run(func(f *Received) error {
-				*got = append(*got, f)
+				for _, p := range f.Pieces {
+					*got = append(*got, string(p.Opened.Payload))
+				}
 				return k.lane.Confirm()
 			})
 		}()
@@ -153,19 +156,19 @@ func TestConversationStreams(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				k := newTalkers(t)
-				var got []*Received
+				var got []string
 				ended := deliver(k, &got)
 				test.do(k)
 				err := <-ended
 				if test.want == wire.CodeBye {
-					if err != io.EOF || len(got) != 1 || len(got[0].Pieces) != 1 || string(got[0].Pieces[0].Opened.Payload) != "x" {
-						t.Errorf("%v, flights %v", err, got)
+					if err != io.EOF || !slices.Equal(got, []string{"x"}) {
+						t.Errorf("%v, envelopes %q", err, got)
 					}
 					if h := k.evil.receives(k.evil.end.control, k.evil.lane, 1); h.Lane != k.stream.ID() || h.Yours != k.hop.Sent.Here() {
 						t.Errorf("acknowledged with %+v", h)
 					}
 				} else if err == nil || wire.CodeOf(err) != test.want || len(got) != 0 {
-					t.Errorf("%v, flights %v", err, got)
+					t.Errorf("%v, envelopes %q", err, got)
 				}
 				k.server.wantAlive(t, 0) // what it means for the session, its owner decides
 			})

@@ -14,8 +14,8 @@ type inbox struct {
 	before  uint64        // how many had come when the store was opened
 	taken   chan struct{} // raised when somebody takes one
 
-	ids   []([16]byte) // of the texts that came last, oldest first
-	known map[[16]byte]bool
+	ids   []([16]byte)      // of the texts that came last, oldest first
+	known map[[16]byte]bool // these, and those of texts that are being stored
 }
 
 // come is a text that has come, and its place among them.
@@ -26,24 +26,33 @@ type come struct {
 
 // arrive takes a text whose place is the next.
 func (in *inbox) arrive(t *Text) {
-	in.remember(t.ID)
 	in.unshown = append(in.unshown, come{in.came, *t})
 	in.came++
 }
 
-func (in *inbox) remember(id [16]byte) {
-	if in.known[id] {
-		return
-	}
+// learn makes an id known, and reports whether it was not before.
+func (in *inbox) learn(id [16]byte) bool {
 	if in.known == nil {
 		in.known = map[[16]byte]bool{}
 	}
+	n := len(in.known)
+	in.known[id] = true // which costs half of what it does to look first
+	return len(in.known) > n
+}
+
+// keep remembers an id that is known, in the place of the oldest.
+func (in *inbox) keep(id [16]byte) {
 	if len(in.ids) == maxRemembered {
 		delete(in.known, in.ids[0])
 		in.ids = in.ids[1:]
 	}
 	in.ids = append(in.ids, id)
-	in.known[id] = true
+}
+
+func (in *inbox) remember(id [16]byte) {
+	if in.learn(id) {
+		in.keep(id)
+	}
 }
 
 // show forgets the texts before shown.
@@ -131,15 +140,13 @@ func (t *Talk) Receive(flights ...*Flight) (to uint64, err error) {
 	var texts []*Text
 	var records [][]byte
 	c.mu.Lock()
-	fresh := map[[16]byte]bool{}
 	next := c.in.came
 	for _, f := range flights {
 		first := next
 		for i := range f.Envelopes {
 			f.Envelopes[i].Is = IsOther // where it was tried before, too, another conversation may have brought it meanwhile
-			if text := f.Envelopes[i].Text; text != nil && !c.in.known[text.ID] && !fresh[text.ID] {
+			if text := f.Envelopes[i].Text; text != nil && c.in.learn(text.ID) {
 				f.Envelopes[i].Is = IsNewText
-				fresh[text.ID] = true
 				texts = append(texts, text)
 				next++
 			}
@@ -150,13 +157,18 @@ func (t *Talk) Receive(flights ...*Flight) (to uint64, err error) {
 	}
 	c.mu.Unlock()
 	if c.store.disk != nil {
-		if err := c.append(records...); err != nil {
-			return 0, err
-		}
+		err = c.append(records...)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err != nil {
+		for _, text := range texts {
+			delete(c.in.known, text.ID)
+		}
+		return 0, err
+	}
 	for _, text := range texts {
+		c.in.keep(text.ID)
 		c.in.arrive(text)
 	}
 	return c.in.came, nil

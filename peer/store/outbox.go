@@ -45,7 +45,7 @@ func (c *Contact) AddAs(label wire.Level, texts ...string) (first uint64, err er
 
 // add queues texts that are like t else.
 func (c *Contact) add(t Text, texts []string) (first uint64, err error) {
-	a := &addition{done: make(chan struct{})}
+	a := &addition{texts: make([]Text, 0, len(texts)), done: make(chan struct{})}
 	t.Time = time.UnixMilli(time.Now().UnixMilli()) // as it travels, and is stored
 	for _, text := range texts {
 		t.Text = text

@@ -78,6 +78,7 @@ func (p *replay) apply(r record.Record) {
 			case e.Is == IsNewText && p.levels.read(&r.Flight, e):
 				if place >= in.came { // else a snapshot has it
 					in.came = place
+					in.remember(e.Text.ID)
 					in.arrive(e.Text)
 				}
 				place++

@@ -70,38 +70,22 @@ func (c *ExportEvidence) Run(t *terminal.Terminal) int {
 			}
 			want.Stamp = &evidence.Authority{URL: c.Timestamp, Anchors: stamps.Anchors}
 		}
-		p := begin(t, "")
-		defer p.end()
-		x, err := makeEvidence(ctx, &source{s, p}, policy, want, c.File, c.Force)
-		if err == nil {
-			p.end()
-			showEvidence(x, c.File, out)
-		}
-		return err
+		return WriteEvidence(ctx, s, policy, want, c.File, c.Force, out)
 	})
 }
 
-// WriteEvidence exports evidence into a file that is not there yet, and shows what it proves and what it does not.
-func WriteEvidence(ctx context.Context, s *store.Store, policy *cardauth.Policy, want evidence.Wanted, file string, out screen.Screen) error {
-	x, err := makeEvidence(ctx, s, policy, want, file, false)
-	if err == nil {
-		showEvidence(x, file, out)
-	}
-	return err
-}
-
-func makeEvidence(ctx context.Context, s evidence.Source, policy *cardauth.Policy, want evidence.Wanted, file string, over bool) (*evidence.Exported, error) {
+// WriteEvidence exports evidence into a file, and shows what it proves and what it does not.
+func WriteEvidence(ctx context.Context, s *store.Store, policy *cardauth.Policy, want evidence.Wanted, file string, over bool, out screen.Screen) error {
 	if _, err := os.Lstat(file); err == nil && !over {
-		return nil, trouble.EvidenceFile(&fs.PathError{Op: "write", Path: file, Err: fs.ErrExist})
+		return trouble.EvidenceFile(&fs.PathError{Op: "write", Path: file, Err: fs.ErrExist})
 	}
 	x, err := evidence.Export(ctx, s, policy, want)
-	if err == nil {
-		err = writeEvidence(file, over, x.Bundle)
+	if err != nil {
+		return err
 	}
-	return x, err
-}
-
-func showEvidence(x *evidence.Exported, file string, out screen.Screen) {
+	if err := writeEvidence(file, over, x.Bundle); err != nil {
+		return err
+	}
 	for i, u := range x.Left {
 		if i == 10 {
 			out.Show(screen.Warning{Code: "evidence-missing", Text: moreMissing(len(x.Left) - i)})
@@ -110,6 +94,7 @@ func showEvidence(x *evidence.Exported, file string, out screen.Screen) {
 		out.Show(screen.Warning{Code: "evidence-missing", Text: missing(&u)})
 	}
 	out.Show(screen.EvidenceOf(file, "written", x.Report))
+	return nil
 }
 
 // writeEvidence writes a file whole or not at all. What was there before is there until then.
@@ -125,14 +110,10 @@ func writeEvidence(path string, over bool, b []byte) error {
 		_, err := w.Write(b)
 		return err
 	})
-	if err != nil || !over {
-		return err
+	if err == nil && over {
+		err = os.Rename(fresh, path)
 	}
-	if err := os.Rename(fresh, path); err != nil {
-		os.Remove(fresh)
-		return trouble.EvidenceFile(err)
-	}
-	return nil
+	return err
 }
 
 // VerifyEvidence is peer evidence verify and its flags.
@@ -166,9 +147,7 @@ func (c *VerifyEvidence) Run(t *terminal.Terminal) int {
 		default:
 			return err
 		}
-		p := begin(t, verifyingFile)
 		r, err := evidence.Verify(b, policy.Anchors)
-		p.end()
 		if err != nil {
 			return err
 		}
