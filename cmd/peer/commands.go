@@ -21,7 +21,7 @@ type command struct {
 	label *wire.Level
 }
 
-// parseCommand reads a line. The error is a *problem; the command's word is set even then.
+// parseCommand reads a line. The error is a *trouble.Problem; the command's word is set even then.
 func parseCommand(typed string) (command, error) {
 	end := strings.IndexByte(typed, '#')
 	if end < 0 {
@@ -99,7 +99,7 @@ func parseBare(word string) (command, error) {
 	return c, unknownCommand(c.word)
 }
 
-// find returns whom somebody means by a number, an identity or a name. The error is a *problem.
+// find returns whom somebody means by a number, an identity or a name. The error is a *trouble.Problem.
 func find(people []peer.Person, who string) (peer.Person, error) {
 	var found []peer.Person
 	number, isNumber := personNumber(who)

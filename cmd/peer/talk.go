@@ -326,7 +326,7 @@ func (c *chat) connected() screen.Connected {
 	return e
 }
 
-// with finds the last conversation with somebody. The error is a *problem.
+// with finds the last conversation with somebody. The error is a *trouble.Problem.
 func (c *chat) with(who string) (t *talk, ended bool, reason wire.Code, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -30,7 +30,7 @@ func (c *chat) whois(ctx context.Context, who string) error {
 }
 
 // anybody finds whom somebody means, of those who are logged in, those talked with since the start, and those of whom something is kept. The error
-// is a *problem.
+// is a *trouble.Problem.
 func (c *chat) anybody(ctx context.Context, who string) (p peer.Person, listed bool, err error) {
 	err = unknownPerson(who)
 	if !c.session.Away() {

@@ -263,6 +263,7 @@ func badAudit(where string, err error) error {
 	var damage *audit.DamageError
 	var inUse *audit.InUseError
 	var uncovered *audit.NotCoveredError
+	var path *fs.PathError
 	switch {
 	case errors.As(err, &damage):
 		p.advice = "Records were lost, changed or taken away since a head was sealed. Keep the folder as it is for whoever looks into that;\n" +
@@ -275,6 +276,8 @@ func badAudit(where string, err error) error {
 		p.advice = "Name the certificate that the relay had then: --certificate FILE"
 	case errors.Is(err, fs.ErrNotExist):
 		p.advice = "The relay makes it when it runs. audit in relay.toml names the folder."
+	case errors.As(err, &path):
+		p.advice = "audit in relay.toml names a folder in which the relay may write."
 	}
 	return p
 }
