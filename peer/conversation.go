@@ -160,7 +160,7 @@ func (c *Conversation) drive() {
 	if err == nil {
 		expiry := time.AfterFunc(time.Until(c.other.Until()), func() { c.end(wire.CodeCertificateExpired, true) })
 		defer expiry.Stop()
-		c.running.Go(c.recheck)
+		defer c.recheck()()
 		if !c.MayWrite {
 			c.failWaiting()
 			c.running.Go(c.acknowledgeAlone)

@@ -34,20 +34,20 @@ func (s *sealing) shown() wire.Credentials {
 	return c
 }
 
-// recheck ends the session when the relay's certificate no longer holds (protocol.md section 3.10).
-func (s *Session) recheck() {
-	if err := link.Recheck(s.link.Context(), s.cfg.Policy, s.relay.Party, s.cfg.Recheck); err != nil {
+// recheck ends the session when the relay's certificate no longer holds (protocol.md section 3.10). stop must be called.
+func (s *Session) recheck() (stop func()) {
+	return link.Recheck(s.link.Context(), s.cfg.Policy, s.relay.Party, s.cfg.Recheck, func(err error) {
 		s.relay.Forget(s.verifier)
 		s.link.Fail(err)
-	}
+	})
 }
 
-// recheck ends the conversation when the other person's certificate no longer holds, whatever the relay thinks of it.
-func (c *Conversation) recheck() {
+// recheck ends the conversation when the other person's certificate no longer holds, whatever the relay thinks of it. stop must be called.
+func (c *Conversation) recheck() (stop func()) {
 	s := c.session
-	if err := link.Recheck(c.ctx, s.cfg.Policy, c.other.Party, s.cfg.Recheck); err != nil {
+	return link.Recheck(c.ctx, s.cfg.Policy, c.other.Party, s.cfg.Recheck, func(err error) {
 		c.other.Forget(s.verifier)
 		c.found.Store(uint32(wire.CodeOf(err)))
 		c.fail(err)
-	}
+	})
 }

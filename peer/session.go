@@ -103,7 +103,7 @@ func (s *Session) run() {
 		s.link.Fail(wire.Errorf(wire.CodeCertificateExpired, "the relay's certificate ended during the session"))
 	})
 	defer expiry.Stop()
-	s.running.Go(s.recheck)
+	defer s.recheck()()
 	s.running.Go(s.refreshStaples)
 	s.running.Go(s.tend)
 	err := s.ending(s.link.Run(context.Background()))

@@ -176,7 +176,7 @@ func (r *Relay) shutDown(listener *transport.Listener) {
 	r.sealer.Close()
 }
 
-// serve is one connection's life.
+// serve has a stranger log in, and then keeps the session.
 func (r *Relay) serve(conn *transport.Conn) {
 	log := r.cfg.Logger.With("remote", conn.RemoteAddr().String())
 	s, proved, err := r.login(conn)
@@ -188,12 +188,19 @@ func (r *Relay) serve(conn *transport.Conn) {
 	}
 	log = log.With("peer", s.id) // identities are personal data: the levels file and the list have them, the log does not
 	log.Info("login", "level", s.level().String(), "delegated", s.other.Delegated)
+	// In a goroutine of its own, whose stack has not grown for certificates.
+	r.running.Go(func() { r.keep(s, log) })
+}
+
+// keep is a session's life.
+func (r *Relay) keep(s *session, log *slog.Logger) {
 	expiry := time.AfterFunc(time.Until(s.other.Until()), func() {
 		s.link.Fail(wire.Errorf(wire.CodeCertificateExpired, "the certificate or delegation ended during the session"))
 	})
-	r.running.Go(func() { r.recheck(s) })
-	err = s.link.Run(context.Background())
+	stop := r.recheck(s)
+	err := s.link.Run(context.Background())
 	expiry.Stop()
+	stop()
 	s.ended(err)
 	ended := s.about(audit.Ended)
 	ended.Code = link.EndCode(err).String()

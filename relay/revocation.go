@@ -7,12 +7,12 @@ import (
 	"sinete/wire"
 )
 
-// recheck ends a session whose card no longer holds (protocol.md section 3.10).
-func (r *Relay) recheck(s *session) {
-	if err := link.Recheck(s.link.Context(), r.cfg.Policy, s.other.Party, r.cfg.Recheck); err != nil {
+// recheck ends a session whose card no longer holds (protocol.md section 3.10). stop must be called.
+func (r *Relay) recheck(s *session) (stop func()) {
+	return link.Recheck(s.link.Context(), r.cfg.Policy, s.other.Party, r.cfg.Recheck, func(err error) {
 		s.other.Forget(r.verifier)
 		s.link.Fail(err)
-	}
+	})
 }
 
 // refreshStaples keeps what the relay shows of its own certificates.

@@ -100,12 +100,14 @@ func (l *Link) Run(ctx context.Context) error {
 	defer stop()
 	lost := context.AfterFunc(l.Conn.Context(), func() { l.Fail(l.Conn.Err()) })
 	defer lost()
-	l.working.Go(func() {
-		l.fails(l.control.Run(l.deliverControl))
+	l.working.Add(1) // ctx ends before Run does
+	context.AfterFunc(l.ctx, func() {
+		defer l.working.Done()
+		l.Conn.Close(EndCode(orderly(l.Err()))) // which ends the reading, too
 	})
+	l.fails(l.control.Run(l.deliverControl))
 	<-l.ctx.Done()
 	err := orderly(l.Err())
-	l.Conn.Close(EndCode(err))
 	l.working.Wait()
 	l.rekeyer.Close()
 	l.stopTimers()

@@ -3,24 +3,52 @@ package link
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"sinete/cardauth"
 )
 
-// Recheck asks again and again whether the certificates of a party still hold, and returns why they do not; nil when ctx has ended. bound is
-// how long after a revocation it is noticed, the time of the fetch not counted (protocol.md section 3.10).
-func Recheck(ctx context.Context, p *cardauth.Policy, party *cardauth.Party, bound time.Duration) error {
+// Recheck asks again and again whether the certificates of a party still hold, until ctx ends, and has refuse told why they do not. bound is how
+// long after a revocation it is noticed, the time of the fetch not counted (protocol.md section 3.10). stop must be called; nothing runs any more
+// when it returns. There is a goroutine only while it asks: a relay does so for thousands of sessions.
+func Recheck(ctx context.Context, p *cardauth.Policy, party *cardauth.Party, bound time.Duration, refuse func(error)) (stop func()) {
 	if p.Revocation == cardauth.RevocationOff {
-		return nil
+		return func() {}
 	}
 	// An answer that serves was fetched within half the bound, and the next look comes within the other half.
-	for within := bound / 2; pause(ctx, within); {
-		if err := p.Recheck(ctx, party, within); err != nil && ctx.Err() == nil {
-			return err
+	within := bound / 2
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	var timer *time.Timer
+	over := false
+	mu.Lock() // the timer may pass before it is kept
+	defer mu.Unlock()
+	timer = time.AfterFunc(next(within), func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if over || ctx.Err() != nil {
+			return
 		}
+		asking.Add(1)
+		defer asking.Done()
+		mu.Unlock()
+		err := p.Recheck(ctx, party, within)
+		if err != nil && ctx.Err() == nil {
+			refuse(err)
+		}
+		mu.Lock()
+		if err == nil && !over {
+			timer.Reset(next(within))
+		}
+	})
+	return func() {
+		mu.Lock()
+		over = true
+		timer.Stop()
+		mu.Unlock()
+		asking.Wait()
 	}
-	return nil
 }
 
 // Refresh hands out what one can staple of oneself, now and as it is renewed, until ctx ends.
@@ -36,10 +64,9 @@ func Refresh(ctx context.Context, p *cardauth.Policy, self *cardauth.Party, chai
 	}
 }
 
-// pause waits for three quarters of most, or somewhat more: who logged in together must not ask together for ever. It reports false
-// where ctx has ended.
+// pause waits for next. It reports false where ctx has ended.
 func pause(ctx context.Context, most time.Duration) bool {
-	t := time.NewTimer(most*3/4 + rand.N(max(most/4, 1)))
+	t := time.NewTimer(next(most))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -48,3 +75,6 @@ func pause(ctx context.Context, most time.Duration) bool {
 		return false
 	}
 }
+
+// next is three quarters of most, or somewhat more: who logged in together must not ask together for ever.
+func next(most time.Duration) time.Duration { return most*3/4 + rand.N(max(most/4, 1)) }

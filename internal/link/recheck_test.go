@@ -5,11 +5,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sinete/cardauth"
+	"sinete/wire"
 )
 
 // asked is a Revocation that counts.
@@ -17,13 +19,18 @@ type asked struct {
 	at      []time.Time
 	within  []time.Duration
 	refuses error
+	takes   time.Duration
+	asking  atomic.Bool
 	own     int
 }
 
 func (a *asked) Judge(cardauth.Claim) error { return nil }
 
 func (a *asked) Settle(_ context.Context, _ cardauth.Claim, within time.Duration) error {
+	a.asking.Store(true)
+	defer a.asking.Store(false)
 	a.at, a.within = append(a.at, time.Now()), append(a.within, within)
+	time.Sleep(a.takes)
 	return a.refuses
 }
 
@@ -51,7 +58,8 @@ func TestRecheckKeepsItsBound(t *testing.T) {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
-		must(t, Recheck(ctx, p, party, bound))
+		defer Recheck(ctx, p, party, bound, func(err error) { t.Error(err) })()
+		<-ctx.Done()
 		last := began
 		for i, at := range a.at {
 			if gap := at.Sub(last); gap+a.within[i] > bound || gap < bound/4 {
@@ -69,8 +77,37 @@ func TestRecheckSaysWhy(t *testing.T) {
 	a := &asked{refuses: errors.New("revoked")}
 	p, party, _ := met(t, a)
 	synctest.Test(t, func(t *testing.T) {
-		if err := Recheck(t.Context(), p, party, time.Minute); err == nil || len(a.at) != 1 {
-			t.Errorf("%v after %d looks", err, len(a.at))
+		told := 0
+		stop := Recheck(t.Context(), p, party, time.Minute, func(err error) {
+			if told++; wire.CodeOf(err) != wire.CodeRevocationUnknown {
+				t.Error(err)
+			}
+		})
+		time.Sleep(time.Hour)
+		stop()
+		if told != 1 || len(a.at) != 1 {
+			t.Errorf("told %d times after %d looks", told, len(a.at))
+		}
+	})
+}
+
+// Whoever has stopped it need not fear that it asks still, or will again.
+func TestNobodyIsAskedAfterTheStop(t *testing.T) {
+	a := &asked{takes: time.Second}
+	p, party, _ := met(t, a)
+	synctest.Test(t, func(t *testing.T) {
+		stop := Recheck(t.Context(), p, party, time.Minute, func(err error) { t.Error(err) })
+		for len(a.at) == 0 {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		stop()
+		if a.asking.Load() {
+			t.Error("it asks still")
+		}
+		time.Sleep(time.Hour)
+		if len(a.at) != 1 {
+			t.Errorf("%d looks", len(a.at))
 		}
 	})
 }
@@ -78,7 +115,7 @@ func TestRecheckSaysWhy(t *testing.T) {
 func TestNothingIsRecheckedWhereRevocationIsOff(t *testing.T) {
 	p, party, chain := met(t, &asked{})
 	p.Revocation = cardauth.RevocationOff
-	must(t, Recheck(t.Context(), p, party, time.Nanosecond))
+	Recheck(t.Context(), p, party, time.Nanosecond, func(err error) { t.Error(err) })()
 	Refresh(t.Context(), p, party, chain, time.Nanosecond, func([][]byte) { t.Error("staples of nothing") })
 }
 
