@@ -67,3 +67,42 @@ func TestIssuersAreShared(t *testing.T) {
 		t.Errorf("%d are shared", len(s.byHash))
 	}
 }
+
+// The ways above one leaf serve the next of the same issuer, and are not kept without end.
+func TestWaysAreRemembered(t *testing.T) {
+	w, err := trialpki.New(trialpki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Policy{Anchors: []*x509.Certificate{w.Root.Certificate}, Revocation: RevocationOff}
+	var memory paths
+	for i, name := range []string{"ana", "rui"} {
+		issued, err := w.IssuePerson(trialpki.Person{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		certs, err := parseChain(issued.Chain, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := memory.from(p, certs, p.now())
+		if i == 0 && found != nil || i == 1 && (len(found) != 1 || len(found[0]) != len(certs)+1 || found[0][0] != certs[0]) {
+			t.Errorf("%d ways of %s are known", len(found), name)
+		}
+		built, err := p.build(certs, p.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		memory.remember(p, certs, built, p.now())
+	}
+	if n := len(memory.known); n != 1 {
+		t.Errorf("%d ways for one issuer", n)
+	}
+	for i := range 2 * mostWays {
+		leaf := &x509.Certificate{RawIssuer: []byte{byte(i), byte(i >> 8)}}
+		memory.remember(p, []*x509.Certificate{leaf}, [][]*x509.Certificate{{leaf, leaf}}, p.now())
+	}
+	if n := len(memory.known); n > mostWays {
+		t.Errorf("%d are remembered", n)
+	}
+}

@@ -154,6 +154,9 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 // build finds the ways from the leaf to anchors: those to the first anchor first, so that somebody with two ways up has one
 // identity, and shorter ones before longer ones.
 func (p *Policy) build(certs []*x509.Certificate, now time.Time) ([][]*x509.Certificate, error) {
+	if built := ways.from(p, certs, now); len(built) > 0 {
+		return built, nil
+	}
 	// Pools of our own: the system's authorities have no say here. They also drop what is given twice.
 	o := x509.VerifyOptions{
 		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now,
@@ -178,6 +181,7 @@ func (p *Policy) build(certs []*x509.Certificate, now time.Time) ([][]*x509.Cert
 	slices.SortStableFunc(built, func(a, b []*x509.Certificate) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(a), len(b)))
 	})
+	ways.remember(p, certs, built, now)
 	return built, nil
 }
 
