@@ -49,8 +49,8 @@ func TestRelayIsAudited(t *testing.T) {
 		}
 	}, func(t *testing.T, w *world) {
 		low, high := w.card("low"), w.card("high")
-		w.levels[w.identity(high)] = wire.Level{Rank: 1}
-		w.levels[w.identity(w.card("nobody"))] = wire.Level{Rank: 13}
+		w.grants(w.identity(high), wire.Level{Rank: 1}, false)
+		w.grants(w.identity(w.card("nobody")), wire.Level{Rank: 13}, false)
 		turnedAway(t, tryLogin(t, w.config(w.card("nobody"))), wire.CodeFlowDenied)
 		lowly, mighty := w.login(low), w.login(high)
 		up, down := connect(t, lowly, mighty)

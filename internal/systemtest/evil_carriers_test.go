@@ -288,7 +288,7 @@ func TestClosedCarrierEnding(t *testing.T) {
 func TestClosedCarrierDelegation(t *testing.T) {
 	simulated(t, nil, func(t *testing.T, w *world) {
 		high, card := w.card("eve"), w.card("mallory")
-		w.levels[w.identity(high)] = wire.Level{Rank: 1}
+		w.grants(w.identity(high), wire.Level{Rank: 1}, false)
 		mallory, eve := w.evilDelegate(t, card), w.evilPeer(t, high)
 		var heard atomic.Value
 		eve.listens = func(f wire.Frame) {
@@ -349,7 +349,7 @@ func TestClosedCarrierStaples(t *testing.T) {
 			simulated(t, nil, func(t *testing.T, w *world) {
 				a := w.revocable(true, 0)
 				high, card := w.card("eve"), w.card("mallory")
-				w.levels[w.identity(high)] = wire.Level{Rank: 1}
+				w.grants(w.identity(high), wire.Level{Rank: 1}, false)
 				mallory, eve := w.evilPeer(t, card), w.evilPeer(t, high)
 				staple := c.staple(t, w, a, card)
 				heard := false

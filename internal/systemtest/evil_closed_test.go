@@ -17,7 +17,7 @@ func closedTo(t *testing.T, test func(t *testing.T, w *world, mallory, eve *evil
 	t.Helper()
 	simulated(t, nil, func(t *testing.T, w *world) {
 		high := w.card("eve")
-		w.levels[w.identity(high)] = wire.Level{Rank: 1}
+		w.grants(w.identity(high), wire.Level{Rank: 1}, false)
 		card := w.card("mallory")
 		test(t, w, w.evilPeer(t, card), w.evilPeer(t, high), card)
 	})
@@ -318,7 +318,7 @@ func TestClosedHandshakesAreRare(t *testing.T) {
 func TestClosedRekeysAreRare(t *testing.T) {
 	closedTo(t, func(t *testing.T, w *world, mallory, _ *evil, card cardauth.Card) {
 		high := w.card("high")
-		w.levels[w.identity(high)] = wire.Level{Rank: 1}
+		w.grants(w.identity(high), wire.Level{Rank: 1}, false)
 		mighty := w.login(high)
 		m := mallory.connect(w, mighty.Identity())
 		m.chain = card.Chain()
@@ -344,7 +344,7 @@ func TestClosedDirectionBetweenHonestPeople(t *testing.T) {
 		t.Run(string(signing), func(t *testing.T) {
 			simulated(t, nil, func(t *testing.T, w *world) {
 				low, high := w.config(w.card("low")), w.config(w.card("high"))
-				w.levels[w.identity(high.Card)] = wire.Level{Rank: 1}
+				w.grants(w.identity(high.Card), wire.Level{Rank: 1}, false)
 				low.Sign, high.Sign = signing, signing
 				lowly, mighty := w.loginWith(low), w.loginWith(high)
 				for _, asks := range []*peer.Session{lowly, mighty} {

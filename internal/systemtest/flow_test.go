@@ -26,7 +26,7 @@ func TestLevelChangesInSession(t *testing.T) {
 	simulated(t, nil, func(t *testing.T, w *world) {
 		birds := newCanary(t, w)
 		low, high := w.card("low"), w.card("high")
-		w.levels[w.identity(high)] = wire.Level{Rank: 1}
+		w.grants(w.identity(high), wire.Level{Rank: 1}, false)
 		lowly, mighty := w.login(low), w.login(high)
 		up, down := connect(t, lowly, mighty)
 		talk(t, down, up, "as one of rank 1")
@@ -120,9 +120,9 @@ func (e *evil) answers(id uint32) (answer []byte, took time.Duration) {
 func TestVisibilityCleared(t *testing.T) {
 	simulated(t, func(c *relay.Config) { c.Cleared = true }, func(t *testing.T, w *world) {
 		ops := w.card("ops")
-		w.levels[w.identity(ops)] = wire.Level{Compartments: []string{"ops"}}
+		w.grants(w.identity(ops), wire.Level{Compartments: []string{"ops"}}, false)
 		high := w.card("high")
-		w.levels[w.identity(high)] = wire.Level{Rank: 1, Compartments: []string{"ops"}}
+		w.grants(w.identity(high), wire.Level{Rank: 1, Compartments: []string{"ops"}}, false)
 		hidden, mighty, plain := w.login(ops), w.login(high), w.login(w.card("plain"))
 		mallory := w.evilPeer(t, w.card("mallory"))
 

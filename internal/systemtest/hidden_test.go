@@ -23,15 +23,11 @@ func BenchmarkHidden(b *testing.B) {
 	hidden := map[uint32]bool{}
 	for i := range people {
 		card := w.card(fmt.Sprint("hidden-", i))
-		w.mu.Lock()
-		w.levels[w.identity(card)] = wire.Level{Rank: 1}
-		w.mu.Unlock()
+		w.grants(w.identity(card), wire.Level{Rank: 1}, false)
 		w.login(card)
 	}
 	top := w.card("top")
-	w.mu.Lock()
-	w.levels[w.identity(top)] = wire.Level{Rank: 2}
-	w.mu.Unlock()
+	w.grants(w.identity(top), wire.Level{Rank: 2}, false)
 	everybody, err := w.login(top).List(b.Context())
 	must(b, err)
 	var ids []uint32

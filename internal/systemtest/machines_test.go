@@ -81,7 +81,7 @@ func TestMachineChangeNoticed(t *testing.T) {
 func TestMachineChangeNoticedInClosedDirection(t *testing.T) {
 	simulated(t, nil, func(t *testing.T, w *world) {
 		low, high := w.card("low"), w.card("high")
-		w.levels[w.identity(high)] = wire.Level{Rank: 1}
+		w.grants(w.identity(high), wire.Level{Rank: 1}, false)
 		keptLow, keptHigh := store.NewMemory(), store.NewMemory()
 		for i, c := range []struct{ low, high peer.Known }{{peer.MachineNew, peer.MachineNew}, {peer.MachineChanged, peer.MachineChanged}, {peer.MachineKnown, peer.MachineKnown}} {
 			name := "home"

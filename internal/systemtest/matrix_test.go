@@ -189,7 +189,7 @@ func TestMatrix(t *testing.T) {
 				for i := range matrixLevels {
 					for _, side := range []*[]*peer.Session{&here, &there} {
 						card := w.card(fmt.Sprint("person-", i, "-", len(here)-len(there)))
-						w.levels[w.identity(card)] = matrixLevel(i)
+						w.grants(w.identity(card), matrixLevel(i), false)
 						*side = append(*side, w.login(card))
 					}
 				}
@@ -252,13 +252,13 @@ func TestMatrixOfLabels(t *testing.T) {
 				var readers []*peer.Session
 				for i := range matrixLevels {
 					card := w.card(fmt.Sprint("reader-", i))
-					w.levels[w.identity(card)] = matrixLevel(i)
+					w.grants(w.identity(card), matrixLevel(i), false)
 					readers = append(readers, w.login(card))
 				}
 				for i := range matrixLevels {
 					for _, right := range []bool{true, false} {
 						card := w.card(fmt.Sprintf("author-%d-%v", i, right))
-						w.levels[w.identity(card)], w.below[w.identity(card)] = matrixLevel(i), right
+						w.grants(w.identity(card), matrixLevel(i), right)
 						author := w.evilPeer(t, card)
 						for j, reader := range readers {
 							if x := ruleOf(policy, i, j); x.connect {

@@ -26,8 +26,8 @@ func TestNoWriteUp(t *testing.T) {
 	leakFree(t)
 	w := newWorld(t, nil, nil)
 	low, high := w.card("low"), w.card("high")
-	w.levels[w.identity(low)] = wire.Level{Rank: 1}
-	w.levels[w.identity(high)] = wire.Level{Rank: 2, Compartments: []string{"crypto"}}
+	w.grants(w.identity(low), wire.Level{Rank: 1}, false)
+	w.grants(w.identity(high), wire.Level{Rank: 2, Compartments: []string{"crypto"}}, false)
 	lowly, mighty := w.login(low), w.login(high)
 	if lowly.Level().Rank != 1 || listed(t, mighty, lowly).Send != true || listed(t, lowly, mighty).Send != false {
 		t.Fatalf("low of level %v sees %+v", lowly.Level(), listed(t, lowly, mighty))
@@ -58,7 +58,7 @@ func TestFlowForbidsConversation(t *testing.T) {
 	leakFree(t)
 	w := newWorld(t, nil, func(c *relay.Config) { c.Flow = flow.Equal })
 	low, high := w.card("low"), w.card("high")
-	w.levels[w.identity(high)] = wire.Level{Rank: 2}
+	w.grants(w.identity(high), wire.Level{Rank: 2}, false)
 	a, b := w.login(low), w.login(high)
 	_, err := a.Connect(t.Context(), listed(t, a, b).ID, nil)
 	refused(t, err, wire.CodeFlowDenied)
@@ -252,7 +252,7 @@ func TestExpiredCard(t *testing.T) {
 func TestTextsThatDoNotFit(t *testing.T) {
 	leakFree(t)
 	w := newWorld(t, nil, nil)
-	w.levels[w.identity(w.card("alice"))] = longestLevel()
+	w.grants(w.identity(w.card("alice")), longestLevel(), false)
 	alice, bob := w.login(w.card("alice")), w.login(w.card("bob"))
 	a, b := connect(t, alice, bob)
 	for text, number := range map[string]wire.Code{

@@ -212,8 +212,8 @@ func TestRenewedCard(t *testing.T) {
 		if old.Certificate().Equal(renewed.Certificate()) || w.identity(old) != w.identity(renewed) {
 			t.Fatal("a renewed card must be another certificate of the same identity")
 		}
-		w.levels[w.identity(old)] = wire.Level{Rank: 3, Compartments: []string{"ops"}}
-		w.levels[w.identity(w.card("alice"))] = wire.Level{Rank: 5}
+		w.grants(w.identity(old), wire.Level{Rank: 3, Compartments: []string{"ops"}}, false)
+		w.grants(w.identity(w.card("alice")), wire.Level{Rank: 5}, false)
 		alice := w.login(w.card("alice"))
 		bob, addr := w.loginAt(w.config(old))
 		a, b := connect(t, alice, bob)

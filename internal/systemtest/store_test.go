@@ -177,9 +177,7 @@ func TestQueuedAndForbidden(t *testing.T) {
 		w.network.Cut(alice.at)
 		_, err := a.SendAll(t.Context(), "too late", "later still")
 		must(t, err)
-		w.mu.Lock()
-		w.levels[w.identity(card)] = wire.Level{Rank: 2}
-		w.mu.Unlock()
+		w.grants(w.identity(card), wire.Level{Rank: 2}, false)
 		must(t, bob.Close(t.Context()))
 		bob = w.login(card)
 		alice = alice.killed()
