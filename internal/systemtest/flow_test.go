@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,23 +80,27 @@ func TestLevelForbidsConversation(t *testing.T) {
 
 // An identity that has no level is turned away, and one whose level is taken away is out at once.
 func TestOnlyKnownIdentities(t *testing.T) {
+	var mu sync.Mutex
 	known := map[string]bool{}
+	knows := func(identity string, is bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		known[identity] = is
+	}
 	simulated(t, func(c *relay.Config) {
 		of := c.Level
 		c.Level = func(identity string) (flow.Subject, bool) {
 			s, _ := of(identity)
+			mu.Lock()
+			defer mu.Unlock()
 			return s, known[identity]
 		}
 	}, func(t *testing.T, w *world) {
 		alice := w.card("alice")
 		turnedAway(t, tryLogin(t, w.config(alice)), wire.CodeFlowDenied)
-		w.mu.Lock() // of lets nobody in meanwhile
-		known[w.identity(alice)] = true
-		w.mu.Unlock()
+		knows(w.identity(alice), true)
 		s := w.login(alice)
-		w.mu.Lock()
-		known[w.identity(alice)] = false
-		w.mu.Unlock()
+		knows(w.identity(alice), false)
 		w.becomes("nobody", wire.Level{})
 		<-s.Done()
 		if e := sessionNext[*peer.SessionClosed](t, s); wire.CodeOf(e.Err) != wire.CodeFlowDenied {

@@ -74,7 +74,7 @@ func groupCommit(t *testing.T, w *world) {
 	if most := 2 + int(elapsed/cardTime); signatures < 2 || signatures > most {
 		t.Errorf("%d signatures in %v, where 2 to %d are right", signatures, elapsed, most)
 	}
-	if elapsed > 10*time.Second {
+	if elapsed > 10*time.Second && w.network != nil { // on the wall it is the machine's time, too
 		t.Errorf("took %v", elapsed)
 	}
 	together(t, func(i int) error { return ours[i].Disconnect(ctx) })
