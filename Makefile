@@ -66,7 +66,7 @@ formal: ## asks the provers whether the model of the handshakes still stands
 	$(call step,formal model,$(GO) run ./internal/formal/prove docs/formal)
 
 evidence: ## changes every byte of every file of evidence, or one of EVERY, and sees verify.sh refuse it each time
-	$(call step,changed bytes: one of $(EVERY),EVERY=$(EVERY) $(GO) test -count=1 -v -timeout 120m -run '^TestScriptRefusesEveryByte' ./peer/evidence)
+	$(call step,changed bytes: one of $(EVERY),EVERY=$(EVERY) $(GO) test -count=1 -v -timeout 120m -run '^TestScriptRefusesEveryByte' ./peer/evidence/export)
 
 bench: ## Go benchmarks
 	$(call step,benchmarks,$(GO) test -run '^$$' -bench . -benchmem ./...)

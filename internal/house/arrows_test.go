@@ -64,7 +64,13 @@ var rooms = []room{
 	{name: "peer/store/internal/record", imports: "wire", pure: true},
 	{name: "peer/store/internal/vault", imports: "internal/flock"},
 	{name: "peer/store/storetest", imports: "peer/store peer/store/*"},
-	{name: "peer/evidence", imports: "wire cardauth cardauth/seal cardauth/revocation peer/store"},
+	{name: "peer/evidence", imports: "wire cardauth cardauth/seal cardauth/revocation peer/evidence/internal/*", pure: true}, // a judge needs no store
+	{name: "peer/evidence/held", imports: "wire cardauth cardauth/seal peer/evidence/internal/facts peer/store"},
+	{name: "peer/evidence/export", imports: "wire cardauth cardauth/seal cardauth/revocation peer/evidence peer/evidence/held peer/evidence/internal/* peer/store"},
+	{name: "peer/evidence/internal/bundle", imports: "", pure: true},
+	{name: "peer/evidence/internal/facts", imports: "wire cardauth cardauth/seal"},
+	{name: "peer/evidence/internal/stamp", imports: ""},
+	{name: "peer/evidence/evidencetest", imports: ""},
 
 	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link internal/heap"},
 	{name: "cmd/peer", imports: "wire cardauth cardauth/* transport peer peer/* internal/link internal/heap cmd/peer/internal/*"},
@@ -73,7 +79,7 @@ var rooms = []room{
 	{name: "cmd/peer/internal/screen", imports: "wire cardauth cardauth/fork cardauth/pkcs11card peer peer/evidence peer/store cmd/peer/internal/terminal cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/settings", imports: "cardauth cardauth/revocation peer cmd/peer/internal/trouble"},
 	{name: "cmd/peer/internal/cards", imports: "cardauth cardauth/softcard cardauth/pkcs11card cmd/peer/internal/*"},
-	{name: "cmd/peer/internal/stores", imports: "cardauth cardauth/fork peer/evidence peer/store cmd/peer/internal/*"},
+	{name: "cmd/peer/internal/stores", imports: "cardauth cardauth/fork peer/evidence peer/evidence/* peer/store cmd/peer/internal/*"},
 	{name: "cmd/peer/internal/doctor", imports: "wire cardauth cardauth/* transport peer cmd/peer/internal/*"},
 	{name: "cmd/testpki", imports: "wire cardauth cardauth/* internal/trialpki"},
 
@@ -100,7 +106,7 @@ var rooms = []room{
 // testRooms are for tests: no program links them, and every test may import them.
 var testRooms = []string{"peer/store/storetest",
 	"cardauth/cardtest", "transport/transporttest", "internal/vcard", "internal/vcard/reader", "internal/udpproxy",
-	"peer/store/internal/journal/journaltest",
+	"peer/store/internal/journal/journaltest", "peer/evidence/evidencetest",
 }
 
 // testHelpers are what tests may import beside their room's own arrows.
@@ -112,7 +118,7 @@ var keepers = map[string]string{
 	"github.com/miekg/pkcs11":       "cardauth/pkcs11card/internal/native",
 	"github.com/quic-go/quic-go":    "transport transport/transporttest bench bench/*",
 	"github.com/zalando/go-keyring": "peer/store/internal/vault",
-	"github.com/digitorus":          "peer/evidence",
+	"github.com/digitorus":          "peer/evidence/internal/stamp",
 	"github.com/nats-io":            "relay/backplane bench/rivals",
 	"github.com/alecthomas/kong":    "cmd/* bench/*",
 	"github.com/BurntSushi/toml":    "cmd/*",
@@ -278,6 +284,8 @@ func TestArrowsAreRefused(t *testing.T) {
 		{"relay", "sinete/peer", false},
 		{"peer", "sinete/relay", true},
 		{"relay/flow", "net", false},
+		{"peer/evidence", "sinete/peer/store", false},
+		{"peer/evidence", "sinete/peer/evidence/export", true},
 		{"relay", "sinete/cardauth/cardtest", false},
 		{"relay", "C", false},
 		{"relay", "sinete/cardauth/pkcs11card", false},

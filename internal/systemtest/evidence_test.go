@@ -8,6 +8,8 @@ import (
 
 	"sinete/peer"
 	"sinete/peer/evidence"
+	"sinete/peer/evidence/export"
+	"sinete/peer/evidence/held"
 	"sinete/peer/store"
 	"sinete/peer/store/storetest"
 )
@@ -49,7 +51,7 @@ func TestEvidence(t *testing.T) {
 				must(t, a.Disconnect(t.Context()))
 				time.Sleep(time.Second) // all is written
 				for name, s := range map[string]*store.Store{"alice": alice.cfg.Store, "bob": bob.cfg.Store} {
-					r, err := evidence.Check(s.Evidence(), w.policy)
+					r, err := held.Check(s.Evidence(), w.policy)
 					must(t, err)
 					if len(r.Faults) > 0 || r.Sent+r.Received != 39 || r.Receipts == 0 {
 						t.Errorf("%s's evidence: %+v", name, r)
@@ -59,7 +61,7 @@ func TestEvidence(t *testing.T) {
 				shows(t, w, bob.cfg.Store, w.identity(alice.cfg.Card), 39)
 				proves := func(what string, alter func(*store.Evidence)) {
 					t.Helper()
-					r, err := evidence.Check(altered(alice.cfg.Store.Evidence(), alter), w.policy)
+					r, err := held.Check(altered(alice.cfg.Store.Evidence(), alter), w.policy)
 					must(t, err)
 					if len(r.Faults) == 0 {
 						t.Errorf("%s is not noticed: %+v", what, r)
@@ -127,7 +129,7 @@ func TestEvidence(t *testing.T) {
 // shows wants evidence of every message with somebody to be made and to be genuine, with the receipts of those that were sent.
 func shows(t *testing.T, w *world, s *store.Store, with string, messages int) {
 	t.Helper()
-	x, err := evidence.Export(t.Context(), s, w.policy, evidence.Wanted{With: with})
+	x, err := export.Export(t.Context(), s, w.policy, export.Wanted{With: with})
 	must(t, err)
 	r, err := evidence.Verify(x.Bundle, w.policy.Anchors)
 	must(t, err)

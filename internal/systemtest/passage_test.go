@@ -7,6 +7,8 @@ import (
 
 	"sinete/peer"
 	"sinete/peer/evidence"
+	"sinete/peer/evidence/export"
+	"sinete/peer/evidence/held"
 	"sinete/peer/store"
 	"sinete/peer/store/storetest"
 	"sinete/wire"
@@ -44,7 +46,7 @@ func TestRelayStatesTimes(t *testing.T) {
 		must(t, a.Disconnect(t.Context()))
 		time.Sleep(time.Second) // all is written
 		for name, s := range map[string]*store.Store{"alice": alice.cfg.Store, "bob": bob.cfg.Store} {
-			r, err := evidence.Check(s.Evidence(), w.policy)
+			r, err := held.Check(s.Evidence(), w.policy)
 			must(t, err)
 			texts, passages := timed(t, s)
 			if len(r.Faults) > 0 || r.Passages != passages || texts != 24 {
@@ -70,7 +72,7 @@ func TestRelayStatesTimes(t *testing.T) {
 				p.Seal.Statement = p.Seal.Head.Append(nil)
 			},
 		} {
-			r, err := evidence.Check(altered(alice.cfg.Store.Evidence(), func(e *store.Evidence) {
+			r, err := held.Check(altered(alice.cfg.Store.Evidence(), func(e *store.Evidence) {
 				k, p := *e.Channel, e.Passage
 				if p == nil { // what first tells of the channel says what is known of it
 					p = &store.Passage{Seal: wire.SealEntry{Statement: make([]byte, 1), Seal: wire.Seal{Signature: make([]byte, 16)}}}
@@ -90,8 +92,8 @@ func TestRelayStatesTimes(t *testing.T) {
 func provesTimes(t *testing.T, w *world, s *store.Store) {
 	t.Helper()
 	with := s.Contacts()[0].Identity
-	for want, some := range map[int][]evidence.Range{24: nil, 2: {{Own: true, First: 4, Last: 4}, {Own: false, First: 4, Last: 4}}} {
-		x, err := evidence.Export(t.Context(), s, w.policy, evidence.Wanted{With: with, Messages: some})
+	for want, some := range map[int][]export.Range{24: nil, 2: {{Own: true, First: 4, Last: 4}, {Own: false, First: 4, Last: 4}}} {
+		x, err := export.Export(t.Context(), s, w.policy, export.Wanted{With: with, Messages: some})
 		must(t, err)
 		if len(x.Report.Messages) != want {
 			t.Fatalf("%d messages are shown", len(x.Report.Messages))

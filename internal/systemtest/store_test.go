@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"sinete/peer"
-	"sinete/peer/evidence"
+	"sinete/peer/evidence/held"
 	"sinete/peer/presence"
 	"sinete/peer/store"
 	"sinete/peer/store/storetest"
@@ -246,7 +246,7 @@ func TestStoreSurvivesARenewedCard(t *testing.T) {
 		time.Sleep(time.Second)
 		wantHistory(t, alice.cfg.Store, "delivered with the old card", "delivered in between", "delivered with the new card")
 		for _, s := range []*store.Store{alice.cfg.Store, bob.cfg.Store} {
-			r, err := evidence.Check(s.Evidence(), w.policy)
+			r, err := held.Check(s.Evidence(), w.policy)
 			must(t, err)
 			if len(r.Faults) > 0 || r.Sent+r.Received < 3 {
 				t.Errorf("evidence: %+v", r)

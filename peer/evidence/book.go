@@ -11,6 +11,8 @@ import (
 	"sinete/cardauth"
 	"sinete/cardauth/revocation"
 	"sinete/cardauth/seal"
+	"sinete/peer/evidence/internal/bundle"
+	"sinete/peer/evidence/internal/facts"
 	"sinete/wire"
 )
 
@@ -21,8 +23,8 @@ type book struct {
 
 	certificates []*x509.Certificate
 	people       []*listed
-	relays       []*person // as in Report.Relays
-	signers      []*signer
+	relays       []*facts.Person // as in Report.Relays
+	signers      []*facts.Signer
 	seals        []*batch
 	delegations  []*delegated
 	channels     []*conversation
@@ -34,26 +36,26 @@ type book struct {
 
 // listed is a person with their certificates.
 type listed struct {
-	*person
+	*facts.Person
 	chain []*x509.Certificate
 	index int // in Report.People
 }
 
 // delegated is a delegation and whose it is.
 type delegated struct {
-	by *person
-	*delegation
+	by *facts.Person
+	*facts.Delegation
 }
 
 // conversation is a channel, with the people as the report has them.
 type conversation struct {
-	channel
+	facts.Channel
 	initiator, responder int
 }
 
 // batch is a signature over a tree (protocol.md section 4.1).
 type batch struct {
-	*signer
+	*facts.Signer
 	time   uint64
 	scheme wire.Scheme
 	leaves uint32
@@ -62,7 +64,7 @@ type batch struct {
 
 // holds checks that a statement is in the tree, and may be.
 func (s *batch) holds(p wire.Purpose, t *tail) error {
-	if s.by != nil && !s.by.Allows(p) {
+	if s.By != nil && !s.By.Allows(p) {
 		return errors.New("the delegated key may not seal this")
 	}
 	root, ok := seal.RootOf(seal.Leaf(p, t.salt, t.statement), s.leaves, t.index, t.path)
@@ -133,14 +135,14 @@ func (b *book) certificate(w *words) error {
 	if err != nil {
 		return err
 	}
-	der, plain := derOf("CERTIFICATE", file)
+	der, plain := bundle.DER("CERTIFICATE", file)
 	switch {
 	case !plain:
-		return fmt.Errorf("%s is not one certificate in its plain form", fileOf("cert", n, "pem"))
+		return fmt.Errorf("%s is not one certificate in its plain form", bundle.Name("cert", n, "pem"))
 	case sha256.Sum256(der) != hash:
-		return fmt.Errorf("%s is another certificate", fileOf("cert", n, "pem"))
+		return fmt.Errorf("%s is another certificate", bundle.Name("cert", n, "pem"))
 	case len(der) > wire.MaxCertificate:
-		return fmt.Errorf("%s is too large", fileOf("cert", n, "pem"))
+		return fmt.Errorf("%s is too large", bundle.Name("cert", n, "pem"))
 	}
 	c, err := x509.ParseCertificate(der)
 	b.certificates = append(b.certificates, c)
@@ -154,7 +156,7 @@ func (b *book) person(w *words) error {
 	if err != nil {
 		return err
 	}
-	p, err := newPerson(chain[:len(chain)-1], chain[len(chain)-1])
+	p, err := facts.NewPerson(chain[:len(chain)-1], chain[len(chain)-1])
 	switch {
 	case err != nil:
 		return err
@@ -190,10 +192,10 @@ func (b *book) relay(w *words) error {
 	switch {
 	case err != nil:
 		return err
-	case name == "" || relayName(chain[0], name) != name:
+	case name == "" || facts.RelayName(chain[0], name) != name:
 		return errors.New("no name in the relay's certificate")
 	}
-	r, err := newRelay(name, chain[:len(chain)-1], chain[len(chain)-1])
+	r, err := facts.NewRelay(name, chain[:len(chain)-1], chain[len(chain)-1])
 	if err != nil {
 		return err
 	}
@@ -204,20 +206,20 @@ func (b *book) relay(w *words) error {
 
 func (b *book) signer(w *words) error {
 	n := next(w, b.signers)
-	s := &signer{}
+	s := &facts.Signer{}
 	var key []byte
 	switch kind := w.word(); kind {
 	case "person":
 		if p := of(w, kind, b.people); p != nil {
-			s.person, key = p.person, p.Certificate.RawSubjectPublicKeyInfo
+			s.Person, key = p.Person, p.Certificate.RawSubjectPublicKeyInfo
 		}
 	case "relay":
 		if r := of(w, kind, b.relays); r != nil {
-			s.person, key = r, r.Certificate.RawSubjectPublicKeyInfo
+			s.Person, key = r, r.Certificate.RawSubjectPublicKeyInfo
 		}
 	case "delegation":
 		if d := of(w, kind, b.delegations); d != nil {
-			s.person, s.by, key = d.by, d.delegation, ed25519Key(d.Key)
+			s.Person, s.By, key = d.by, d.Delegation, facts.Ed25519Key(d.Key)
 		}
 	default:
 		w.fail("a signer that is none of a person, a relay and a delegation")
@@ -226,22 +228,22 @@ func (b *book) signer(w *words) error {
 		return err
 	}
 	b.signers = append(b.signers, s)
-	return b.must("key", n, "pem", pemOf("PUBLIC KEY", key))
+	return b.must("key", n, "pem", bundle.PEM("PUBLIC KEY", key))
 }
 
 func (b *book) seal(w *words) error {
 	n := next(w, b.seals)
-	s := &batch{signer: of(w, "signer", b.signers)}
+	s := &batch{Signer: of(w, "signer", b.signers)}
 	scheme := w.bytes(2, 2)
 	s.scheme = wire.Scheme(scheme[0])<<8 | wire.Scheme(scheme[1])
 	s.time, s.leaves, s.root = w.number(), uint32(min(w.number(), 2*wire.MaxLeaves)), w.hash()
 	if err := w.done(); err != nil {
 		return err
 	}
-	if err := s.at(s.time); err != nil {
+	if err := s.At(s.time); err != nil {
 		return err
 	}
-	as, err := s.as(s.scheme)
+	as, err := s.As(s.scheme)
 	if err != nil {
 		return err
 	}
@@ -263,14 +265,14 @@ func (b *book) delegation(w *words) error {
 	switch err := w.done(); {
 	case err != nil:
 		return err
-	case t.by != nil || t.Identity == "":
+	case t.By != nil || t.Identity == "":
 		return errors.New("a delegation that no person has made")
 	}
 	if err := t.holds(wire.PurposeDelegation, t); err != nil {
 		return err
 	}
-	d, err := newDelegation(t.statement, t.time)
-	b.delegations = append(b.delegations, &delegated{t.person, d})
+	d, err := facts.NewDelegation(t.statement, t.time)
+	b.delegations = append(b.delegations, &delegated{t.Person, d})
 	return err
 }
 
@@ -283,7 +285,7 @@ func (b *book) channel(w *words) error {
 	case i.Identity == r.Identity:
 		return errors.New("a conversation of somebody with themselves")
 	}
-	b.channels = append(b.channels, &conversation{channel{id, i.person, r.person}, i.index, r.index})
+	b.channels = append(b.channels, &conversation{facts.Channel{ID: id, Initiator: i.Person, Responder: r.Person}, i.index, r.index})
 	return nil
 }
 
@@ -301,7 +303,7 @@ func (b *book) status(w *words) error {
 	case err != nil:
 		return err
 	case sha256.Sum256(file) != hash:
-		return fmt.Errorf("%s is another answer", fileOf("ocsp", n, "der"))
+		return fmt.Errorf("%s is another answer", bundle.Name("ocsp", n, "der"))
 	case at < 0 || at+1 >= len(p.chain) || p.chain[at+1] != issuer:
 		return errors.New("not a certificate of that person and its issuer")
 	}

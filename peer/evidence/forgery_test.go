@@ -18,6 +18,8 @@ import (
 	"sinete/cardauth/softcard"
 	"sinete/internal/trialpki"
 	"sinete/wire"
+
+	"sinete/peer/evidence/internal/bundle"
 )
 
 // forgery is evidence written by hand, so that it can lie where no exporter would.
@@ -51,7 +53,7 @@ type leaf struct {
 
 func newForgery(t testing.TB, anchor *x509.Certificate) *forgery {
 	f := &forgery{t: t, anchor: anchor, files: map[string][]byte{}, count: map[string]int{}, now: time.Now()}
-	f.line(firstLine)
+	f.line(bundle.FirstLine)
 	return f
 }
 
@@ -246,7 +248,7 @@ func (f *forgery) sealed(by *forged, h wire.Head) (tail string) {
 
 // bundle is what was written.
 func (f *forgery) bundle() map[string][]byte {
-	f.files[proofFile] = []byte(f.definitions + f.runs + lastLine + "\n")
+	f.files[bundle.Proof] = []byte(f.definitions + f.runs + bundle.LastLine + "\n")
 	r, err := read(f.files)
 	if err != nil {
 		r = &Report{}

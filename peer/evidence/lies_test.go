@@ -9,6 +9,9 @@ import (
 
 	"sinete/internal/trialpki"
 	"sinete/wire"
+
+	"sinete/peer/evidence/evidencetest"
+	"sinete/peer/evidence/internal/bundle"
 )
 
 // scene is what most lies begin with: ana and rui, and a channel between them.
@@ -231,18 +234,18 @@ var delegatedLies = map[string]struct {
 // Both verifiers refuse the same lies, though the manifest fits.
 func TestLies(t *testing.T) {
 	w := newWorld(t)
-	j := newJudge(t, "sh")
+	j := evidencetest.NewJudge(t, "sh")
 	check := func(t *testing.T, f *forgery, tell func(*forgery), why string) {
 		t.Parallel()
 		tell(f)
 		files := f.bundle()
-		if b, err := pack(files); err != nil {
+		if b, err := bundle.Pack(files); err != nil {
 			t.Error(err)
 		} else if r, err := Verify(b, nil); err == nil {
 			t.Errorf("Verify takes it: %+v", r)
 		}
-		on := j.in(t)
-		on.refuses(on.folder(files), why)
+		on := j.In(t)
+		on.Refuses(on.Folder(files), why)
 	}
 	for what, l := range lies {
 		t.Run(what, func(t *testing.T) { check(t, scene(t, w, wire.SchemeP256), l.tell, l.why) })
@@ -256,13 +259,13 @@ func TestLies(t *testing.T) {
 			f := scene(t, w, scheme)
 			short(f)
 			files := f.bundle()
-			b, err := pack(files)
+			b, err := bundle.Pack(files)
 			must(t, err)
 			if _, err := Verify(b, nil); err != nil {
 				t.Error(err)
 			}
-			on := j.in(t)
-			on.accepts(on.folder(files))
+			on := j.In(t)
+			on.Accepts(on.Folder(files))
 		})
 	}
 }

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"sinete/peer/evidence/internal/bundle"
 )
 
-const (
-	firstLine = "sinete-evidence 1"
-	lastLine  = "end"
-	maxLine   = 65_536
-)
+// maxLine is how many bytes a line has at most.
+const maxLine = 65_536
 
 // words reads a line of proof.txt: words parted by one space.
 type words struct {
@@ -90,9 +89,6 @@ func next[T any](w *words, all []T) int {
 	return len(all) + 1
 }
 
-// fileOf is the name of the file that belongs to a line.
-func fileOf(kind string, n int, ext string) string { return kind + "-" + strconv.Itoa(n) + "." + ext }
-
 // eachLine calls do with every line between the first and the last one.
 func eachLine(proof []byte, do func(line string) error) error {
 	n := 0
@@ -106,10 +102,10 @@ func eachLine(proof []byte, do func(line string) error) error {
 			err = errors.New("a line that does not end")
 		case ended:
 			err = errors.New("something behind the end")
-		case n == 1 && line != firstLine:
+		case n == 1 && line != bundle.FirstLine:
 			err = errors.New("no proof of this version")
 		case n == 1:
-		case line == lastLine:
+		case line == bundle.LastLine:
 			ended = true
 		default:
 			err = do(line)

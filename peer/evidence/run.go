@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"sinete/peer/evidence/internal/bundle"
+	"sinete/peer/evidence/internal/facts"
 	"sinete/wire"
 )
 
@@ -11,7 +13,7 @@ import (
 type run struct {
 	book *book
 	*conversation
-	transcript
+	facts.Transcript
 	messages int      // of the run
 	unsealed int      // first of the report's messages that no head covers
 	waiting  int      // first that no receipt covers
@@ -43,7 +45,7 @@ func (b *book) begin(w *words) error {
 		w.fail("no such direction")
 	}
 	n := len(b.report.Messages)
-	b.run = &run{book: b, conversation: c, transcript: transcript{direction: d, Place: place}, unsealed: n, waiting: n}
+	b.run = &run{book: b, conversation: c, Transcript: facts.Transcript{Direction: d, Place: place}, unsealed: n, waiting: n}
 	return w.done()
 }
 
@@ -68,19 +70,19 @@ func (r *run) hidden(w *words) error {
 }
 
 func (r *run) follow(digest [32]byte) {
-	r.add(digest)
+	r.Add(digest)
 	r.covered = false
 	if r.passage != nil {
-		r.passage.around(digest)
+		r.passage.Around(digest)
 	}
 }
 
 func (r *run) message(w *words) error {
 	report := r.book.report
 	n := next(w, report.Messages)
-	m := Message{Channel: r.id, Epoch: r.Epoch, Seq: r.Count, Number: w.number(), ID: w.bytes16()}
+	m := Message{Channel: r.ID, Epoch: r.Epoch, Seq: r.Count, Number: w.number(), ID: w.bytes16()}
 	m.From, m.To = r.initiator, r.responder
-	if r.direction == wire.RoleResponder.Sends() {
+	if r.Direction == wire.RoleResponder.Sends() {
 		m.From, m.To = m.To, m.From
 	}
 	for _, b := range w.bytes(8, 8) {
@@ -101,14 +103,14 @@ func (r *run) message(w *words) error {
 	case parsed.Header.Epoch != r.Epoch || parsed.Header.Seq != r.Count:
 		return errors.New("the header of another place")
 	}
-	content := (&wire.Content{Parties: r.parties(r.direction), ID: m.ID, Time: m.Time, Type: wire.ContentText, Number: m.Number, Text: string(text)}).Append(nil)
+	content := (&wire.Content{Parties: r.Parties(r.Direction), ID: m.ID, Time: m.Time, Type: wire.ContentText, Number: m.Number, Text: string(text)}).Append(nil)
 	if _, err := wire.ParseContent(content); err != nil {
-		return fmt.Errorf("%s: %w", fileOf("text", n, "txt"), err)
+		return fmt.Errorf("%s: %w", bundle.Name("text", n, "txt"), err)
 	}
-	if err := r.opens(r.direction, header, opening, content); err != nil {
+	if err := r.Opens(r.Direction, header, opening, content); err != nil {
 		return err
 	}
-	m.Label, m.File, m.Text = parsed.Header.Label, fileOf("text", n, "txt"), string(text)
+	m.Label, m.File, m.Text = parsed.Header.Label, bundle.Name("text", n, "txt"), string(text)
 	report.Messages = append(report.Messages, m)
 	r.messages++
 	r.follow(wire.InnerDigestOf(header, ciphertext))
@@ -120,13 +122,13 @@ func (r *run) epoch(w *words) error {
 	if err := w.done(); err != nil {
 		return err
 	}
-	t, err := r.in(epoch, th)
-	r.transcript, r.covered = t, false
+	t, err := r.In(epoch, th)
+	r.Transcript, r.covered = t, false
 	return err
 }
 
 // sealed reads a head of that side.
-func (r *run) sealed(w *words, by *person, d wire.Direction) (*wire.Head, *Sealed, error) {
+func (r *run) sealed(w *words, by *facts.Person, d wire.Direction) (*wire.Head, *Sealed, error) {
 	t := r.book.tail(w)
 	if err := w.done(); err != nil {
 		return nil, nil, err
@@ -134,23 +136,23 @@ func (r *run) sealed(w *words, by *person, d wire.Direction) (*wire.Head, *Seale
 	if err := t.holds(wire.PurposeHead, t); err != nil {
 		return nil, nil, err
 	}
-	if t.person != by {
+	if t.Person != by {
 		return nil, nil, fmt.Errorf("sealed by %s", t.Identity)
 	}
 	h, err := wire.ParseHead(t.statement)
 	if err == nil {
-		err = r.sealedAs(d, &h)
+		err = r.SealedAs(d, &h)
 	}
 	s := &Sealed{At: t.time, Scheme: t.scheme}
-	if t.by != nil {
-		s.Delegation = &t.by.Delegation
+	if t.By != nil {
+		s.Delegation = &t.By.Delegation
 	}
 	return &h, s, err
 }
 
 func (r *run) head(w *words) error {
-	author, _ := r.between(r.direction)
-	h, s, err := r.sealed(w, author, r.direction)
+	author, _ := r.Between(r.Direction)
+	h, s, err := r.sealed(w, author, r.Direction)
 	switch {
 	case err != nil:
 		return err
@@ -166,8 +168,8 @@ func (r *run) head(w *words) error {
 }
 
 func (r *run) receipt(w *words) error {
-	_, recipient := r.between(r.direction)
-	h, s, err := r.sealed(w, recipient, 3-r.direction)
+	_, recipient := r.Between(r.Direction)
+	h, s, err := r.sealed(w, recipient, 3-r.Direction)
 	switch {
 	case err != nil:
 		return err

@@ -2,8 +2,6 @@ package evidence
 
 import _ "embed"
 
-const scriptFile = "verify.sh"
-
 // script verifies a bundle without any program of ours, and goes with it.
 //
 //go:embed verify.sh

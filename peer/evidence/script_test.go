@@ -1,92 +1,24 @@
 package evidence
 
 import (
-	"bytes"
-	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"sinete/internal/trialpki"
 	"sinete/wire"
+
+	"sinete/peer/evidence/evidencetest"
+	"sinete/peer/evidence/internal/bundle"
 )
 
-// judge is a machine that has nothing but openssl, sha256sum and a shell.
-type judge struct {
-	t     testing.TB
-	path  string
-	shell []string
-}
-
-func newJudge(t testing.TB, shell ...string) *judge {
+func must(t testing.TB, err error) {
 	t.Helper()
-	j := &judge{t, t.TempDir(), shell}
-	for _, name := range []string{"openssl", "sha256sum", shell[0]} {
-		program, err := exec.LookPath(name)
-		if err == nil {
-			err = os.Symlink(program, filepath.Join(j.path, name))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return j
-}
-
-// folder writes files into a new one.
-func (j *judge) folder(files map[string][]byte) (dir string) {
-	j.t.Helper()
-	dir = j.t.TempDir()
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			j.t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// run runs the script of a folder.
-func (j *judge) run(dir string, arguments ...string) (status int, stdout, stderr string) {
-	j.t.Helper()
-	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute) // what was changed may wait for ever
-	defer cancel()
-	c := exec.CommandContext(ctx, filepath.Join(j.path, j.shell[0]), append(append(j.shell[1:len(j.shell):len(j.shell)], "verify.sh"), arguments...)...)
-	c.WaitDelay = time.Second // its children may live on
-	c.Dir, c.Env = dir, []string{"PATH=" + j.path}
-	var out, err bytes.Buffer
-	c.Stdout, c.Stderr = &out, &err
-	var exit *exec.ExitError
-	if e := c.Run(); e != nil && !errors.As(e, &exit) && ctx.Err() == nil {
-		j.t.Fatal(e)
-	}
-	return c.ProcessState.ExitCode(), out.String(), err.String()
-}
-
-// in is the same judge for a part of a test.
-func (j *judge) in(t testing.TB) *judge { return &judge{t, j.path, j.shell} }
-
-// accepts wants the script to verify everything.
-func (j *judge) accepts(dir string, arguments ...string) (words string) {
-	j.t.Helper()
-	status, stdout, stderr := j.run(dir, arguments...)
-	if status != 0 || !strings.Contains(stdout, "\nVERIFIED\n") || stderr != "" {
-		j.t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
-	}
-	return stdout
-}
-
-// refuses wants the script to say why.
-func (j *judge) refuses(dir, why string, arguments ...string) {
-	j.t.Helper()
-	status, stdout, stderr := j.run(dir, arguments...)
-	if status != 1 || strings.Contains(stdout, "VERIFIED") || !strings.HasPrefix(stderr, "REFUSED: ") || !strings.Contains(stderr, why) {
-		j.t.Errorf("status %d, %q where it should say %q", status, stderr, why)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -155,8 +87,8 @@ func TestScriptAccepts(t *testing.T) {
 				shells = append(shells, []string{"bash", "--posix"})
 			}
 			for _, shell := range shells {
-				j := newJudge(t, shell...)
-				words := j.accepts(j.folder(files))
+				j := evidencetest.NewJudge(t, shell...)
+				words := j.Accepts(j.Folder(files))
 				for _, want := range []string{
 					fmt.Sprintf("Person 1 is %s,", s.people[0].Identity),
 					fmt.Sprintf("From %s to %s, conversation %x:", s.people[1].Identity, s.people[0].Identity, s.channel),
@@ -186,22 +118,22 @@ func TestScriptTrust(t *testing.T) {
 	w, another := newWorld(t), newWorld(t)
 	f := scene(t, w, wire.SchemeP256)
 	short(f)
-	j := newJudge(t, "sh")
-	dir := j.folder(f.bundle())
+	j := evidencetest.NewJudge(t, "sh")
+	dir := j.Folder(f.bundle())
 	trust := func(certificates ...*x509.Certificate) string {
 		var b []byte
 		for _, c := range certificates {
-			b = append(append(b, c.Subject.CommonName+"\n"...), pemOf("CERTIFICATE", c.Raw)...)
+			b = append(append(b, c.Subject.CommonName+"\n"...), bundle.PEM("CERTIFICATE", c.Raw)...)
 		}
 		file := filepath.Join(t.TempDir(), "trust.pem")
 		must(t, os.WriteFile(file, b, 0o600))
 		return file
 	}
-	if words := j.accepts(dir, trust(another.Card.Certificate, w.Card.Certificate)); !strings.Contains(words, "which is among those that you trust") {
+	if words := j.Accepts(dir, trust(another.Card.Certificate, w.Card.Certificate)); !strings.Contains(words, "which is among those that you trust") {
 		t.Errorf("%s", words)
 	}
-	j.refuses(dir, "an authority that is not among those that you trust", trust(another.Card.Certificate, w.Root.Certificate))
-	j.refuses(dir, "cannot be read", "nowhere.pem")
+	j.Refuses(dir, "an authority that is not among those that you trust", trust(another.Card.Certificate, w.Root.Certificate))
+	j.Refuses(dir, "cannot be read", "nowhere.pem")
 }
 
 // Identities are computed as protocol.md section 7.1 says, whatever stands in a certificate.
@@ -223,8 +155,8 @@ func TestScriptIdentities(t *testing.T) {
 	short(f)
 	f.converse(people[2], people[3])
 	short(f)
-	j := newJudge(t, "sh")
-	words := j.accepts(j.folder(f.bundle()))
+	j := evidencetest.NewJudge(t, "sh")
+	words := j.Accepts(j.Folder(f.bundle()))
 	for _, p := range people {
 		if !strings.Contains(words, " is "+p.Identity+",\n") {
 			t.Errorf("it does not say %s:\n%s", p.Identity, words)

@@ -8,11 +8,6 @@ import (
 	"time"
 )
 
-const (
-	textFile = "evidence.txt"
-	pageFile = "evidence.html"
-)
-
 // summary says in words what a report holds. Both files are made of it, so that they cannot differ.
 type summary struct {
 	title, intro string

@@ -7,7 +7,7 @@ import (
 	"sinete/cmd/peer/internal/settings"
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
-	"sinete/peer/evidence"
+	"sinete/peer/evidence/held"
 	"sinete/peer/store"
 )
 
@@ -35,7 +35,7 @@ func (c *Check) Run(t *terminal.Terminal) int {
 		unproved := 0
 		switch {
 		case err == nil:
-			r, err := evidence.Check(s.Evidence(), policy)
+			r, err := held.Check(s.Evidence(), policy)
 			if err != nil {
 				return err
 			}

@@ -14,6 +14,7 @@ import (
 	"sinete/cmd/peer/internal/terminal"
 	"sinete/cmd/peer/internal/trouble"
 	"sinete/peer/evidence"
+	"sinete/peer/evidence/export"
 	"sinete/peer/store"
 )
 
@@ -41,11 +42,11 @@ type ExportEvidence struct {
 func (*ExportEvidence) Help() string { return aboutEvidence }
 
 // Range is messages of one author.
-type Range struct{ evidence.Range }
+type Range struct{ export.Range }
 
 // UnmarshalText reads sent:3, received:5 or sent:5-9.
 func (r *Range) UnmarshalText(b []byte) (err error) {
-	r.Range, err = evidence.ParseRange(string(b))
+	r.Range, err = export.ParseRange(string(b))
 	return err
 }
 
@@ -59,7 +60,7 @@ func (c *ExportEvidence) Run(t *terminal.Terminal) int {
 		if err != nil {
 			return err
 		}
-		want := evidence.Wanted{With: who.Identity}
+		want := export.Wanted{With: who.Identity}
 		for _, r := range c.Messages {
 			want.Messages = append(want.Messages, r.Range)
 		}
@@ -68,18 +69,18 @@ func (c *ExportEvidence) Run(t *terminal.Terminal) int {
 			if err != nil {
 				return err
 			}
-			want.Stamp = &evidence.Authority{URL: c.Timestamp, Anchors: stamps.Anchors}
+			want.Stamp = &export.Authority{URL: c.Timestamp, Anchors: stamps.Anchors}
 		}
 		return WriteEvidence(ctx, s, policy, want, c.File, c.Force, out)
 	})
 }
 
 // WriteEvidence exports evidence into a file, and shows what it proves and what it does not.
-func WriteEvidence(ctx context.Context, s *store.Store, policy *cardauth.Policy, want evidence.Wanted, file string, over bool, out screen.Screen) error {
+func WriteEvidence(ctx context.Context, s *store.Store, policy *cardauth.Policy, want export.Wanted, file string, over bool, out screen.Screen) error {
 	if _, err := os.Lstat(file); err == nil && !over {
 		return trouble.EvidenceFile(&fs.PathError{Op: "write", Path: file, Err: fs.ErrExist})
 	}
-	x, err := evidence.Export(ctx, s, policy, want)
+	x, err := export.Export(ctx, s, policy, want)
 	if err != nil {
 		return err
 	}

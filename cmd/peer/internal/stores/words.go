@@ -4,7 +4,8 @@ import (
 	"fmt"
 
 	"sinete/cmd/peer/internal/screen"
-	"sinete/peer/evidence"
+	"sinete/peer/evidence/export"
+	"sinete/peer/evidence/held"
 	"sinete/peer/store"
 )
 
@@ -69,7 +70,7 @@ func imported(n int) string {
 	return screen.Plural(n, "1 message was new", "%d messages were new")
 }
 
-func notProved(f evidence.Fault, name string) string {
+func notProved(f held.Fault, name string) string {
 	whose := "what " + name + " wrote"
 	if f.Own {
 		whose = "what you wrote to " + name
@@ -87,7 +88,7 @@ neither a store nor a card. The times are those of the clocks of whoever sealed.
 
 const compareAnchors = "there is no folder with trusted certificates: it is genuine only if the authorities below are the right ones. Compare their SHA-256, or name a folder with --trust DIR"
 
-func missing(u *evidence.Unproved) string {
+func missing(u *export.Unproved) string {
 	return "there is no evidence of " + u.Which() + ": " + u.Err.Error()
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"sinete/peer/evidence"
+	"sinete/peer/evidence/export"
 	"sinete/peer/store"
 )
 
@@ -129,7 +130,7 @@ func EvidenceFile(err error) error {
 	return Refuse("evidence-file", "the file of the evidence: "+err.Error(), advice)
 }
 
-func evidenceUnproved(e *evidence.UnprovedError) Trouble {
+func evidenceUnproved(e *export.UnprovedError) Trouble {
 	var each []string
 	for i, u := range e.Messages {
 		if i == 10 {
@@ -149,7 +150,7 @@ func evidenceTooLarge() Trouble {
 	return Trouble{"evidence-too-large", evidence.ErrTooMuch.Error() + " of evidence", "Choose messages with --message, such as sent:1-5000.", StatusFailed}
 }
 
-func evidenceStamp(e *evidence.StampError) Trouble {
+func evidenceStamp(e *export.StampError) Trouble {
 	return Trouble{"evidence-stamp", e.Error(), "Is that its address, and do its certificates lead to those in the folder that --timestamp-trust names? Nothing was written.", StatusFailed}
 }
 

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"cmp"
@@ -11,6 +11,9 @@ import (
 
 	"sinete/cardauth/revocation"
 	"sinete/cardauth/seal"
+	"sinete/peer/evidence/held"
+	"sinete/peer/evidence/internal/bundle"
+	"sinete/peer/evidence/internal/facts"
 	"sinete/wire"
 )
 
@@ -24,7 +27,7 @@ type composer struct {
 }
 
 // compose writes the proof of these parts.
-func (x *export) compose(parts []*part) (map[string][]byte, error) {
+func (x *exporter) compose(parts []*part) (map[string][]byte, error) {
 	c := &composer{files: map[string][]byte{}, numbers: map[string]int{}, counts: map[string]int{}}
 	for _, p := range parts {
 		if p.passing == nil {
@@ -33,13 +36,13 @@ func (x *export) compose(parts []*part) (map[string][]byte, error) {
 		if err := c.part(p); err != nil {
 			return nil, err
 		}
-		if len(c.files) > maxFiles {
-			return nil, ErrTooMuch
+		if len(c.files) > bundle.MaxFiles {
+			return nil, bundle.ErrTooMuch
 		}
 	}
-	proof := append([]byte(firstLine+"\n"), c.definitions...)
-	proof = append(append(proof, c.runs...), lastLine+"\n"...)
-	c.files[proofFile] = proof
+	proof := append([]byte(bundle.FirstLine+"\n"), c.definitions...)
+	proof = append(append(proof, c.runs...), bundle.LastLine+"\n"...)
+	c.files[bundle.Proof] = proof
 	return c.files, nil
 }
 
@@ -65,19 +68,19 @@ func (c *composer) say(format string, args ...any) {
 func (c *composer) certificate(der []byte) int {
 	n, fresh := c.number("cert", string(der))
 	if fresh {
-		c.files[fileOf("cert", n, "pem")] = pemOf("CERTIFICATE", der)
+		c.files[bundle.Name("cert", n, "pem")] = bundle.PEM("CERTIFICATE", der)
 		c.define("certificate %d %x", n, sha256.Sum256(der))
 	}
 	return n
 }
 
-func (c *composer) person(p *person) int {
+func (c *composer) person(p *facts.Person) int {
 	chain := []int{}
 	for _, der := range p.Chain {
 		chain = append(chain, c.certificate(der))
 	}
 	chain = append(chain, c.certificate(p.Anchor.Raw))
-	kind, name := p.kind()
+	kind, name := kindOf(p)
 	n, fresh := c.number(kind, string(p.Certificate.Raw))
 	if fresh {
 		c.definitions = fmt.Appendf(c.definitions, "%s %d %s", kind, n, name)
@@ -89,50 +92,58 @@ func (c *composer) person(p *person) int {
 	return n
 }
 
+// kindOf is the line that defines somebody, and the name there. A relay is one without an identity.
+func kindOf(p *facts.Person) (kind, name string) {
+	if p.Identity == "" {
+		return "relay", p.Name
+	}
+	return "person", p.Identity
+}
+
 // card is a person's card as a signer, or a relay's key.
-func (c *composer) card(p *person) int {
+func (c *composer) card(p *facts.Person) int {
 	n, fresh := c.number("signer", string(p.Certificate.Raw))
 	if fresh {
-		c.files[fileOf("key", n, "pem")] = pemOf("PUBLIC KEY", p.Certificate.RawSubjectPublicKeyInfo)
-		kind, _ := p.kind()
+		c.files[bundle.Name("key", n, "pem")] = bundle.PEM("PUBLIC KEY", p.Certificate.RawSubjectPublicKeyInfo)
+		kind, _ := kindOf(p)
 		c.define("signer %d %s %d", n, kind, c.person(p))
 	}
 	return n
 }
 
 // signer is who seals on one side of a channel.
-func (c *composer) signer(k *known, d wire.Direction) (int, error) {
-	s, sealed := k.signers[d-1], k.sealed[d-1]
-	if s.by == nil {
-		return c.card(s.person), nil
+func (c *composer) signer(k *held.Known, d wire.Direction) (int, error) {
+	s, sealed := k.Signers[d-1], k.Delegations[d-1]
+	if s.By == nil {
+		return c.card(s.Person), nil
 	}
 	what := string(s.Certificate.Raw) + string(sealed.Statement) + string(sealed.Seal.Append(nil))
 	if n := c.numbers["signer"+what]; n > 0 {
 		return n, nil
 	}
-	batch, err := c.seal(&signer{person: s.person}, c.card(s.person), wire.PurposeDelegation, sealed.Statement, &sealed.Seal)
+	batch, err := c.seal(&facts.Signer{Person: s.Person}, c.card(s.Person), wire.PurposeDelegation, sealed.Statement, &sealed.Seal)
 	if err != nil {
 		return 0, err
 	}
 	by, _ := c.number("delegation", what)
 	c.define("delegation %d %s", by, tailOf(batch, sealed.Statement, &sealed.Seal))
 	n, _ := c.number("signer", what)
-	c.files[fileOf("key", n, "pem")] = pemOf("PUBLIC KEY", ed25519Key(s.by.Key))
+	c.files[bundle.Name("key", n, "pem")] = bundle.PEM("PUBLIC KEY", facts.Ed25519Key(s.By.Key))
 	c.define("signer %d delegation %d", n, by)
 	return n, nil
 }
 
 // seal is the signature that seals a statement.
-func (c *composer) seal(by *signer, signer int, purpose wire.Purpose, statement []byte, s *wire.Seal) (int, error) {
+func (c *composer) seal(by *facts.Signer, signer int, purpose wire.Purpose, statement []byte, s *wire.Seal) (int, error) {
 	root, _ := seal.RootOf(seal.Leaf(purpose, s.Salt, statement), s.Leaves, s.Index, s.Path)
-	as, err := by.as(s.Scheme)
+	as, err := by.As(s.Scheme)
 	if err != nil {
 		return 0, err
 	}
 	signed := wire.SealInput{Signer: as.Digest, Time: s.Time, Leaves: s.Leaves, Root: root}.Append(nil)
 	n, fresh := c.number("seal", strconv.Itoa(signer)+" "+string(signed)+string(s.Signature))
 	if fresh {
-		c.files[fileOf("seal", n, "bin")], c.files[fileOf("seal", n, "sig")] = signed, s.Signature
+		c.files[bundle.Name("seal", n, "bin")], c.files[bundle.Name("seal", n, "sig")] = signed, s.Signature
 		c.define("seal %d %d %04x %d %d %x", n, signer, uint16(s.Scheme), s.Time, s.Leaves, root)
 	}
 	return n, nil
@@ -148,18 +159,18 @@ func tailOf(batch int, statement []byte, s *wire.Seal) string {
 }
 
 // channel is a channel, with what the issuers of both people's certificates said.
-func (c *composer) channel(k *known) int {
-	i, r := c.person(k.initiator), c.person(k.responder)
+func (c *composer) channel(k *held.Known) int {
+	i, r := c.person(k.Initiator), c.person(k.Responder)
 	n, fresh := c.number("channel", string(k.ID[:]))
 	if fresh {
 		c.define("channel %d %x %d %d", n, k.ID, i, r)
-		c.statuses(k.signers[k.sends(true)-1].person, k.Own)
-		c.statuses(k.signers[k.sends(false)-1].person, k.Other)
+		c.statuses(k.Signers[k.Sends(true)-1].Person, k.Own)
+		c.statuses(k.Signers[k.Sends(false)-1].Person, k.Other)
 	}
 	return n
 }
 
-func (c *composer) statuses(p *person, shown wire.Credentials) {
+func (c *composer) statuses(p *facts.Person, shown wire.Credentials) {
 	chain := append(slices.Clone(p.Chain), p.Anchor.Raw)
 	for i, staple := range shown.Staples {
 		at := slices.IndexFunc(chain, func(der []byte) bool { return string(der) == string(shown.Chain[i]) })
@@ -176,7 +187,7 @@ func (c *composer) statuses(p *person, shown wire.Credentials) {
 		}
 		n, fresh := c.number("status", string(chain[at])+string(staple))
 		if fresh {
-			c.files[fileOf("ocsp", n, "der")] = staple
+			c.files[bundle.Name("ocsp", n, "der")] = staple
 			c.define("status %d %d %d %d %x", n, c.person(p), c.certificate(chain[at]), c.certificate(chain[at+1]), sha256.Sum256(staple))
 		}
 	}
@@ -185,8 +196,8 @@ func (c *composer) statuses(p *person, shown wire.Credentials) {
 // part writes a run.
 func (c *composer) part(p *part) error {
 	begin := p.flights[p.first].begin
-	c.say("run %d %d %d %d %x", c.channel(p.known), p.d, begin.Epoch, begin.Count, begin.T)
-	t := transcript{direction: p.d, Place: begin}
+	c.say("run %d %d %d %d %x", c.channel(p.Known), p.d, begin.Epoch, begin.Count, begin.T)
+	t := facts.Transcript{Direction: p.d, Place: begin}
 	var w *walk
 	for i := p.first; i <= p.last; i++ {
 		f := p.flights[i]
@@ -196,25 +207,25 @@ func (c *composer) part(p *part) error {
 		}
 		for j, digest := range f.digests {
 			if w != nil {
-				w.goOn(c, position{t.Epoch, t.Count})
+				w.goOn(c, held.Position{Epoch: t.Epoch, Number: t.Count})
 			}
 			c.envelope(f, j)
-			t.add(digest)
+			t.Add(digest)
 		}
 		if len(f.chosen) > 0 {
 			t = c.reach(p, t, f.seal.Head.Mine.Epoch)
-			if err := c.head("head", p.known, p.d, &f.seal); err != nil {
+			if err := c.head("head", p.Known, p.d, &f.seal); err != nil {
 				return err
 			}
 		}
 		if p.receipts[i] {
 			t = c.reach(p, t, f.seal.Head.Mine.Epoch)
-			if err := c.head("receipt", p.known, 3-p.d, p.collected.receipts[*f.seal.Head.Mine]); err != nil {
+			if err := c.head("receipt", p.Known, 3-p.d, p.collected.receipts[*f.seal.Head.Mine]); err != nil {
 				return err
 			}
 		}
 		if w != nil && (i == p.last || !w.holds(p.flights[i+1])) {
-			if err := w.end(c, p.known); err != nil {
+			if err := w.end(c, p.Known); err != nil {
 				return err
 			}
 			w = nil
@@ -224,11 +235,11 @@ func (c *composer) part(p *part) error {
 }
 
 // reach leads to a later epoch.
-func (c *composer) reach(p *part, t transcript, epoch uint64) transcript {
+func (c *composer) reach(p *part, t facts.Transcript, epoch uint64) facts.Transcript {
 	if t.Epoch == epoch {
 		return t
 	}
-	next, err := t.in(epoch, p.Epochs[epoch])
+	next, err := t.In(epoch, p.Epochs[epoch])
 	if err != nil {
 		return t // plan has been there
 	}
@@ -244,16 +255,16 @@ func (c *composer) envelope(f *flight, j int) {
 	s := f.shown[j]
 	c.counts["message"]++
 	n := c.counts["message"]
-	c.files[fileOf("text", n, "txt")] = []byte(s.content.Text)
+	c.files[bundle.Name("text", n, "txt")] = []byte(s.content.Text)
 	c.say("message %d %d %x %016x %x %x %x", n, s.content.Number, s.content.ID, s.content.Time, s.header, s.ciphertext, s.opening)
 }
 
-func (c *composer) head(kind string, k *known, d wire.Direction, e *wire.SealEntry) error {
+func (c *composer) head(kind string, k *held.Known, d wire.Direction, e *wire.SealEntry) error {
 	n, err := c.signer(k, d)
 	if err != nil {
 		return err
 	}
-	batch, err := c.seal(k.signers[d-1], n, wire.PurposeHead, e.Statement, &e.Seal)
+	batch, err := c.seal(k.Signers[d-1], n, wire.PurposeHead, e.Statement, &e.Seal)
 	if err == nil {
 		c.say("%s %s", kind, tailOf(batch, e.Statement, &e.Seal))
 	}

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"sinete/peer/evidence/evidencetest"
+	"sinete/peer/evidence/internal/bundle"
 )
 
 // change is another value for a byte of a file.
@@ -21,11 +24,12 @@ type change struct {
 
 // changes are some for every byte of every file: of verify.sh, where it checks itself, all that mean something to a shell.
 func changes(files map[string][]byte) (all []change) {
+	script := files[bundle.Script]
 	first, last := bytes.Index(script, []byte("set -fu")), bytes.LastIndex(script, []byte("again=$("))
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		for i, b := range files[name] {
 			values := []byte{b ^ 1}
-			if name == scriptFile && (i < first || i >= last) {
+			if name == bundle.Script && (i < first || i >= last) {
 				values = append(values, " \t\n#'\"`$\\(){};&|<>=!*?~-01x"...)
 			}
 			for _, v := range values {
@@ -40,11 +44,11 @@ func changes(files map[string][]byte) (all []change) {
 
 // Whatever byte of whatever file is changed, the script does not accept. EVERY is how many changes one of is made, 1 for all.
 func TestScriptRefusesEveryByte(t *testing.T) {
-	files, err := unpack(small(t).Bundle)
+	files, err := bundle.Unpack(small(t).Bundle)
 	must(t, err)
-	sampled(t, files, changes(files), func(t *testing.T, j *judge, dir string, c change) {
+	sampled(t, files, changes(files), func(t *testing.T, j *evidencetest.Judge, dir string, c change) {
 		must(t, os.WriteFile(filepath.Join(dir, c.file), c.in(files), 0o600))
-		status, stdout, _ := j.run(dir)
+		status, stdout, _ := j.Run(dir)
 		if status == 0 || strings.Contains(stdout, "VERIFIED") {
 			t.Errorf("%s with %q at %d: status %d\n%s", c.file, c.value, c.at, status, stdout)
 		}
@@ -53,20 +57,18 @@ func TestScriptRefusesEveryByte(t *testing.T) {
 
 // The same where the manifest was made to fit: the script refuses for what the proof says, like Verify.
 func TestScriptRefusesEveryByteOfTheProof(t *testing.T) {
-	files, err := unpack(small(t).Bundle)
+	files, err := bundle.Unpack(small(t).Bundle)
 	must(t, err)
 	proof := maps.Clone(files)
-	for _, name := range derived {
-		delete(proof, name)
-	}
-	sampled(t, files, changes(proof), func(t *testing.T, j *judge, dir string, c change) {
+	maps.DeleteFunc(proof, func(name string, _ []byte) bool { return bundle.Derived(name) })
+	sampled(t, files, changes(proof), func(t *testing.T, j *evidencetest.Judge, dir string, c change) {
 		again := maps.Clone(files)
 		again[c.file] = c.in(files)
-		again[manifestFile] = manifest(again)
-		for _, name := range []string{c.file, manifestFile} {
+		again[bundle.Manifest] = bundle.ManifestOf(again)
+		for _, name := range []string{c.file, bundle.Manifest} {
 			must(t, os.WriteFile(filepath.Join(dir, name), again[name], 0o600))
 		}
-		j.refuses(dir, "")
+		j.Refuses(dir, "")
 	})
 }
 
@@ -78,22 +80,22 @@ func (c change) in(files map[string][]byte) []byte {
 }
 
 // sampled tries one of EVERY changes, in two folders that hold the files again each time.
-func sampled(t *testing.T, files map[string][]byte, all []change, try func(t *testing.T, j *judge, dir string, c change)) {
+func sampled(t *testing.T, files map[string][]byte, all []change, try func(t *testing.T, j *evidencetest.Judge, dir string, c change)) {
 	every := 499
 	if s := os.Getenv("EVERY"); s != "" {
 		n, err := strconv.Atoi(s)
 		must(t, err)
 		every = n
 	}
-	j := newJudge(t, "sh")
-	j.accepts(j.folder(files))
+	j := evidencetest.NewJudge(t, "sh")
+	j.Accepts(j.Folder(files))
 	first := rand.IntN(every)
 	t.Logf("one of %d changes from number %d on, of %d", every, first, len(all))
 	for worker := range 2 {
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
-			j := j.in(t)
-			dir := j.folder(files)
+			j := j.In(t)
+			dir := j.Folder(files)
 			for i := first + worker*every; i < len(all); i += 2 * every {
 				try(t, j, dir, all[i])
 				restore(t, dir, files)

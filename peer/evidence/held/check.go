@@ -1,8 +1,7 @@
-// Package evidence says what a store's messages are proved by, and makes evidence of them for whoever was not there: a bundle of files that is
-// verified with nothing but a trust anchor (docs/evidence.md, protocol.md section 12).
+// Package held verifies what a store keeps in proof of its messages, from the certificates up (docs/store.md, protocol.md section 12).
 //
-// Most readers need Export and Verify; Check verifies what a whole store holds.
-package evidence
+// Most readers need Check, for a whole store; package export picks from it with a Verifier.
+package held
 
 import (
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"iter"
 
 	"sinete/cardauth"
+	"sinete/peer/evidence/internal/facts"
 	"sinete/peer/store"
 	"sinete/wire"
 )
@@ -33,7 +33,7 @@ type Fault struct {
 // Check verifies what a store holds in proof of messages (store.Store.Evidence), from the certificates up: chains by the policy at the time of the channel, transcripts,
 // seals, commitments and authors, and that receipts name what was sent. Revocation is not asked about. The error is that of reading the store.
 func Check(all iter.Seq2[store.Evidence, error], policy *cardauth.Policy) (*Checked, error) {
-	c := &checker{kept: newKept(policy), lanes: map[[32]byte]*[2]lane{}, found: &Checked{}}
+	c := &checker{Verifier: New(policy), lanes: map[[32]byte]*[2]lane{}, found: &Checked{}}
 	for e, err := range all {
 		if err != nil {
 			return nil, err
@@ -43,8 +43,8 @@ func Check(all iter.Seq2[store.Evidence, error], policy *cardauth.Policy) (*Chec
 		}
 	}
 	for _, p := range c.passages { // last, since they may stand before the flights that they speak of
-		k := c.known(p.Channel)
-		switch proves, err := c.passed(k, p.Passage, c.lanes[k.ID][k.sends(p.Own)-1].digests); {
+		k := c.Known(p.Channel)
+		switch proves, err := c.Passed(k, p.Passage, c.lanes[k.ID][k.Sends(p.Own)-1].digests); {
 		case err != nil:
 			c.found.Faults = append(c.found.Faults, Fault{k.With, k.ID, p.Own, err})
 		case proves:
@@ -55,7 +55,7 @@ func Check(all iter.Seq2[store.Evidence, error], policy *cardauth.Policy) (*Chec
 }
 
 type checker struct {
-	*kept
+	*Verifier
 	lanes    map[[32]byte]*[2]lane
 	passages []store.Evidence
 	found    *Checked
@@ -66,15 +66,15 @@ type lane struct {
 	here    wire.Place // after the last flight
 	last    wire.Place // the last of the epoch before, in which there was anything
 	sealed  map[wire.Place]bool
-	digests map[position][32]byte // of the envelopes
+	digests map[Position][32]byte // of the envelopes
 }
 
-func newLane() lane { return lane{sealed: map[wire.Place]bool{}, digests: map[position][32]byte{}} }
+func newLane() lane { return lane{sealed: map[wire.Place]bool{}, digests: map[Position][32]byte{}} }
 
 func (c *checker) check(e *store.Evidence) error {
-	k := c.known(e.Channel)
-	if k.err != nil {
-		return k.err
+	k := c.Known(e.Channel)
+	if k.Err != nil {
+		return k.Err
 	}
 	lanes := c.lanes[k.ID]
 	if lanes == nil {
@@ -82,7 +82,7 @@ func (c *checker) check(e *store.Evidence) error {
 		c.lanes[k.ID] = lanes
 	}
 	if e.Receipt != nil {
-		if err := c.sealedBy(k, k.Role.Other().Sends(), e.Receipt); err != nil {
+		if err := c.SealedBy(k, k.Role.Other().Sends(), e.Receipt); err != nil {
 			return err
 		}
 		if place := e.Receipt.Head.Yours; !lanes[k.Role.Sends()-1].sealed[place] {
@@ -95,34 +95,34 @@ func (c *checker) check(e *store.Evidence) error {
 		c.passages = append(c.passages, *e)
 		return nil
 	}
-	d := k.sends(e.Own)
+	d := k.Sends(e.Own)
 	l := &lanes[d-1]
-	end, err := k.follow(d, e.Flight)
+	end, err := k.Follow(d, e.Flight)
 	if err == nil {
 		err = l.goesOn(k, d, e.Flight, end)
 	}
 	if err == nil {
-		err = c.sealedBy(k, d, &e.Flight.Seal)
+		err = c.SealedBy(k, d, &e.Flight.Seal)
 	}
 	if err != nil {
 		return err
 	}
 	l.sealed[*e.Flight.Seal.Head.Mine] = true
 	for i := range e.Flight.Envelopes {
-		l.digests[position{e.Flight.Epoch, e.Flight.First + uint64(i)}] = e.Flight.Envelopes[i].Digest()
+		l.digests[Position{e.Flight.Epoch, e.Flight.First + uint64(i)}] = e.Flight.Envelopes[i].Digest()
 	}
 	return c.texts(k, d, e)
 }
 
 // texts counts the texts that a flight proves.
-func (c *checker) texts(k *known, d wire.Direction, e *store.Evidence) error {
+func (c *checker) texts(k *Known, d wire.Direction, e *store.Evidence) error {
 	n := 0
 	for i := range e.Flight.Envelopes {
 		env := &e.Flight.Envelopes[i]
 		if env.Is == store.IsGone {
 			continue
 		}
-		if err := k.reads(d, env); err != nil {
+		if err := k.Reads(d, env); err != nil {
 			return fmt.Errorf("envelope %d of epoch %d: %w", e.Flight.First+uint64(i), e.Flight.Epoch, err)
 		}
 		if env.Text != nil {
@@ -138,7 +138,7 @@ func (c *checker) texts(k *known, d wire.Direction, e *store.Evidence) error {
 }
 
 // goesOn refuses a flight that does not begin where the one before it ended, if that is there.
-func (l *lane) goesOn(k *known, d wire.Direction, f *store.Flight, end transcript) error {
+func (l *lane) goesOn(k *Known, d wire.Direction, f *store.Flight, end facts.Transcript) error {
 	if f.Epoch > l.here.Epoch {
 		l.last = l.here
 	}

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"errors"
@@ -7,14 +7,17 @@ import (
 	"testing"
 
 	"sinete/peer/store"
+
+	"sinete/peer/evidence"
+	"sinete/peer/evidence/internal/bundle"
 )
 
 // lines counts the lines of a bundle's proof that begin so.
 func lines(t *testing.T, x *Exported, word string) int {
 	t.Helper()
-	files, err := unpack(x.Bundle)
+	files, err := bundle.Unpack(x.Bundle)
 	must(t, err)
-	return strings.Count(string(files[proofFile]), "\n"+word+" ")
+	return strings.Count(string(files[bundle.Proof]), "\n"+word+" ")
 }
 
 // A message that went out twice is shown once, where its receipt is.
@@ -118,11 +121,11 @@ func TestAnchors(t *testing.T) {
 	s, other := shortStory(t, p256, p256), shortStory(t, p256, p256)
 	s.says(s.ana, "sealed")
 	x := s.export(s.ana)
-	if _, err := Verify(x.Bundle, nil); err != nil {
+	if _, err := evidence.Verify(x.Bundle, nil); err != nil {
 		t.Error(err)
 	}
-	_, err := Verify(x.Bundle, other.policy.Anchors)
-	if e, ok := errors.AsType[*AnchorError](err); !ok || e.SHA256 != Fingerprint(s.policy.Anchors[0]) {
+	_, err := evidence.Verify(x.Bundle, other.policy.Anchors)
+	if e, ok := errors.AsType[*evidence.AnchorError](err); !ok || e.SHA256 != evidence.Fingerprint(s.policy.Anchors[0]) {
 		t.Errorf("of another authority: %v", err)
 	}
 	if _, err := Export(t.Context(), s.ana, other.policy, Wanted{With: s.rui.identity}); !errors.As(err, new(*UnprovedError)) {

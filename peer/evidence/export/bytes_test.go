@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -6,15 +6,18 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"sinete/peer/evidence"
+	"sinete/peer/evidence/internal/bundle"
 )
 
 // refused checks that a bundle is refused for what it is.
 func refused(t *testing.T, what string, bundle []byte) {
 	t.Helper()
-	r, err := Verify(bundle, nil)
+	r, err := evidence.Verify(bundle, nil)
 	var (
-		line *LineError
-		file *FileError
+		line *evidence.LineError
+		file *evidence.FileError
 	)
 	if err == nil || r != nil || !errors.As(err, &line) && !errors.As(err, &file) {
 		t.Errorf("%s: %v, %v", what, r, err)
@@ -25,8 +28,8 @@ func refused(t *testing.T, what string, bundle []byte) {
 func remade(t testing.TB, files map[string][]byte) []byte {
 	t.Helper()
 	again := maps.Clone(files)
-	again[manifestFile] = manifest(again)
-	b, err := pack(again)
+	again[bundle.Manifest] = bundle.ManifestOf(again)
+	b, err := bundle.Pack(again)
 	must(t, err)
 	return b
 }
@@ -59,17 +62,17 @@ func TestEveryByteOfTheBundle(t *testing.T) {
 // Whatever byte of a file is changed, it proves nothing even where the manifest was made to fit.
 func TestEveryByteOfEachFile(t *testing.T) {
 	x := small(t)
-	files, err := unpack(x.Bundle)
+	files, err := bundle.Unpack(x.Bundle)
 	must(t, err)
-	if _, err := Verify(remade(t, files), nil); err != nil {
+	if _, err := evidence.Verify(remade(t, files), nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if name == manifestFile {
+		if name == bundle.Manifest {
 			continue
 		}
 		for i := range files[name] {
-			if slices.Contains(derived, name) && i%50 != 0 {
+			if bundle.Derived(name) && i%50 != 0 {
 				continue // these are compared as a whole, after all else
 			}
 			changed := maps.Clone(files)

@@ -1,8 +1,10 @@
-package evidence
+package export
 
 import (
 	"strings"
 	"testing"
+
+	"sinete/peer/evidence/internal/bundle"
 )
 
 // The summaries say who wrote what to whom, and nothing in a text or a name becomes anything else than text.
@@ -11,9 +13,9 @@ func TestSummary(t *testing.T) {
 	s.says(s.ana, "<script>alert('\"&')</script>\n\x1b[31m\u202eback\\slash", "not shown")
 	s.confirms(s.rui)
 	s.says(s.rui, "an answer")
-	files, err := unpack(s.export(s.ana, Range{true, 0, 0}, Range{false, 0, 0}).Bundle)
+	files, err := bundle.Unpack(s.export(s.ana, Range{true, 0, 0}, Range{false, 0, 0}).Bundle)
 	must(t, err)
-	text, page := string(files[textFile]), string(files[pageFile])
+	text, page := string(files[bundle.Text]), string(files[bundle.Page])
 	for _, want := range []string{
 		"1. Ana da Conceição\n   identity     " + s.ana.identity + "\n",
 		"1. Ana da Conceição to Rui da Conceição\n",
@@ -23,7 +25,7 @@ func TestSummary(t *testing.T) {
 		"   | an answer\n",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%s does not say %q:\n%s", textFile, want, text)
+			t.Errorf("%s does not say %q:\n%s", bundle.Text, want, text)
 		}
 	}
 	for _, want := range []string{
@@ -32,10 +34,10 @@ func TestSummary(t *testing.T) {
 		"<pre dir=\"auto\">&lt;script&gt;alert(&#39;&#34;&amp;&#39;)&lt;/script&gt;\n\\u{1b}[31m\\u{202e}back\\\\slash</pre>",
 	} {
 		if !strings.Contains(page, want) {
-			t.Errorf("%s does not say %q:\n%s", pageFile, want, page)
+			t.Errorf("%s does not say %q:\n%s", bundle.Page, want, page)
 		}
 	}
-	for name, content := range map[string]string{textFile: text, pageFile: page} {
+	for name, content := range map[string]string{bundle.Text: text, bundle.Page: page} {
 		if strings.Contains(content, "not shown") || strings.ContainsAny(content, "\x1b\u202e\r\t") || strings.Contains(content, "http://") || strings.Contains(content, "https://") {
 			t.Errorf("%s: %q", name, content)
 		}

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"context"
@@ -15,6 +15,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sinete/peer/evidence"
+	"sinete/peer/evidence/evidencetest"
+	"sinete/peer/evidence/internal/bundle"
+	"sinete/peer/evidence/internal/stamp"
 )
 
 // stamper is a time-stamping authority: openssl's, behind HTTP. wrong, if there is one, changes what it is asked.
@@ -106,53 +111,53 @@ func TestStamp(t *testing.T) {
 	began := time.Now().Add(-2 * time.Second)
 	x, err := Export(t.Context(), s.ana, s.policy, Wanted{With: s.rui.identity, Stamp: tsa.authority()})
 	must(t, err)
-	files, err := unpack(x.Bundle)
+	files, err := bundle.Unpack(x.Bundle)
 	must(t, err)
 
 	anchors := append([]*x509.Certificate{tsa.anchor}, s.policy.Anchors...)
-	r, err := Verify(x.Bundle, anchors)
+	r, err := evidence.Verify(x.Bundle, anchors)
 	must(t, err)
 	if len(r.Stamps) != 1 || r.Stamps[0].Certificate.Subject.CommonName != "Stamps" || !r.Stamps[0].Anchor.Equal(tsa.anchor) ||
 		int64(r.Stamps[0].At) < began.Unix() || int64(r.Stamps[0].At) > time.Now().Unix() {
 		t.Errorf("stamps %+v", r.Stamps)
 	}
-	date := dateOf(int64(r.Stamps[0].At))
-	if text := string(files[textFile]); !strings.Contains(text, "The time-stamping authority Stamps\n   states       that all that is proved here, the signatures too, was there "+date) {
-		t.Errorf("%s says\n%s", textFile, text)
+	date := time.Unix(int64(r.Stamps[0].At), 0).UTC().Format("2006-01-02 15:04:05 UTC")
+	if text := string(files[bundle.Text]); !strings.Contains(text, "The time-stamping authority Stamps\n   states       that all that is proved here, the signatures too, was there "+date) {
+		t.Errorf("%s says\n%s", bundle.Text, text)
 	}
-	var untrusted *AnchorError
-	if _, err := Verify(x.Bundle, s.policy.Anchors); !errors.As(err, &untrusted) || untrusted.Subject != "Stamps Root" {
+	var untrusted *evidence.AnchorError
+	if _, err := evidence.Verify(x.Bundle, s.policy.Anchors); !errors.As(err, &untrusted) || untrusted.Subject != "Stamps Root" {
 		t.Errorf("a stamp of an authority that is not trusted: %v", err)
 	}
 
-	j := newJudge(t, "sh")
-	words := j.accepts(j.folder(files))
-	if want := fmt.Sprintf("was there on %s.\n", date); !strings.Contains(words, want) || !strings.Contains(words, fmt.Sprintf("%x", Fingerprint(tsa.anchor))) {
+	j := evidencetest.NewJudge(t, "sh")
+	words := j.Accepts(j.Folder(files))
+	if want := fmt.Sprintf("was there on %s.\n", date); !strings.Contains(words, want) || !strings.Contains(words, fmt.Sprintf("%x", evidence.Fingerprint(tsa.anchor))) {
 		t.Errorf("it does not say %q:\n%s", want, words)
 	}
 	trust := func(certs ...*x509.Certificate) string {
 		var all []byte
 		for _, c := range certs {
-			all = append(all, pemOf("CERTIFICATE", c.Raw)...)
+			all = append(all, bundle.PEM("CERTIFICATE", c.Raw)...)
 		}
 		path := filepath.Join(t.TempDir(), "trust.pem")
 		must(t, os.WriteFile(path, all, 0o600))
 		return path
 	}
-	j.accepts(j.folder(files), trust(anchors...))
-	j.refuses(j.folder(files), "not among those that you trust", trust(s.policy.Anchors...))
+	j.Accepts(j.Folder(files), trust(anchors...))
+	j.Refuses(j.Folder(files), "not among those that you trust", trust(s.policy.Anchors...))
 
 	// The stamp of other evidence, and evidence to which something came later, with a manifest that fits.
 	s.says(s.ana, "and another")
 	s.confirms(s.rui)
-	other, err := unpack(s.export(s.ana, Range{true, 1, 1}).Bundle)
+	other, err := bundle.Unpack(s.export(s.ana, Range{true, 1, 1}).Bundle)
 	must(t, err)
-	for _, name := range []string{fileOf("stamp", 1, "tsr"), fileOf("stamp", 1, "pem")} {
+	for _, name := range []string{bundle.Name("stamp", 1, "tsr"), bundle.Name("stamp", 1, "pem")} {
 		other[name] = files[name]
 	}
-	other[manifestFile] = manifest(other)
-	j.refuses(j.folder(other), "the time-stamp is not one of these files")
-	if _, err := read(other); err == nil || !strings.Contains(err.Error(), "a time-stamp of something else") {
+	other[bundle.Manifest] = bundle.ManifestOf(other)
+	j.Refuses(j.Folder(other), "the time-stamp is not one of these files")
+	if _, _, err := evidence.Make(other); err == nil || !strings.Contains(err.Error(), "a time-stamp of something else") {
 		t.Errorf("another's stamp: %v", err)
 	}
 }
@@ -203,14 +208,14 @@ func FuzzStamp(f *testing.F) {
 	tsa := newStamper(f)
 	x, err := Export(context.Background(), s.ana, s.policy, Wanted{With: s.rui.identity, Stamp: tsa.authority()})
 	must(f, err)
-	files, err := unpack(x.Bundle)
+	files, err := bundle.Unpack(x.Bundle)
 	must(f, err)
-	over := imprint(files)
-	f.Add(files[fileOf("stamp", 1, "tsr")])
+	over := bundle.Imprint(files)
+	f.Add(files[bundle.Name("stamp", 1, "tsr")])
 	f.Add([]byte{0x30, 0x03, 0x02, 0x01, 0x02})
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		if stamp, err := readStamp(answer, tsa.anchor, over); err == nil && stamp.Certificate.Subject.CommonName != "Stamps" {
-			t.Errorf("%+v", stamp)
+		if signer, _, err := stamp.Read(answer, tsa.anchor, over); err == nil && signer.Subject.CommonName != "Stamps" {
+			t.Errorf("signed by %s", signer.Subject)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -14,6 +14,11 @@ import (
 	"sinete/internal/trialpki"
 	"sinete/peer/store"
 	"sinete/wire"
+
+	"sinete/peer/evidence"
+	"sinete/peer/evidence/evidencetest"
+	"sinete/peer/evidence/internal/bundle"
+	"sinete/peer/evidence/internal/facts"
 )
 
 // relay is one that seals what passes.
@@ -53,16 +58,16 @@ func (s *story) passes(r *relay, p *talker, own bool) (passages []store.Evidence
 			flights = append(flights, e.Flight)
 		}
 	}
-	here := outer{wire.Place{Epoch: 70, Count: 16_000, T: [32]byte(random(32))}}
+	here := facts.Outer{Place: wire.Place{Epoch: 70, Count: 16_000, T: [32]byte(random(32))}}
 	for two := range slices.Chunk(flights, 2) {
 		passage := &store.Passage{Channel: s.id, Own: own, Before: here.Place}
 		for _, f := range two {
 			aside := [32]byte(random(32))
 			passage.Steps = append(passage.Steps, store.Step{Epoch: f.Epoch, First: f.First, Count: uint32(len(f.Envelopes))}, store.Step{Digest: aside})
 			for i := range f.Envelopes {
-				here.around(f.Envelopes[i].Digest())
+				here.Around(f.Envelopes[i].Digest())
 			}
-			here.add(aside)
+			here.Add(aside)
 		}
 		place := here.Place
 		h := wire.Head{Channel: [32]byte{7}, Lane: 12, Role: wire.RoleResponder, Yours: place}
@@ -80,17 +85,17 @@ func TestRelayStates(t *testing.T) {
 	for name, wanted := range map[string][]Range{"relay.example": nil, "192.0.2.7": {{true, 3, 3}}, "2001:db8::7": {{true, 1, 1}, {false, 1, 1}}} {
 		s := told(t, p256, p384)
 		s.through(t, name)
-		j := newJudge(t, "sh")
+		j := evidencetest.NewJudge(t, "sh")
 		for _, by := range []*talker{s.ana, s.rui}[:1+len(wanted)/2] {
 			x := s.export(by, wanted...)
-			_, err := Verify(x.Bundle, s.policy.Anchors)
+			_, err := evidence.Verify(x.Bundle, s.policy.Anchors)
 			must(t, err)
-			if _, err := Verify(x.Bundle, s.policy.Anchors[:1]); err == nil {
+			if _, err := evidence.Verify(x.Bundle, s.policy.Anchors[:1]); err == nil {
 				t.Error("a relay under another anchor is believed")
 			}
-			files, err := unpack(x.Bundle)
+			files, err := bundle.Unpack(x.Bundle)
 			must(t, err)
-			words := j.accepts(j.folder(files))
+			words := j.Accepts(j.Folder(files))
 			for _, m := range x.Report.Messages {
 				if m.Relayed == nil || x.Report.Relays[m.Relayed.Relay].Name != name || m.Relayed.At != uint64(s.now.Unix()) {
 					t.Errorf("message %d: %+v", m.Number, m.Relayed)
@@ -134,9 +139,9 @@ func TestRelayLies(t *testing.T) {
 	s.says(s.ana, "one")
 	s.says(s.ana, "two")
 	r := s.through(t, "relay.example")
-	genuine, err := unpack(s.export(s.ana).Bundle)
+	genuine, err := bundle.Unpack(s.export(s.ana).Bundle)
 	must(t, err)
-	j := newJudge(t, "sh")
+	j := evidencetest.NewJudge(t, "sh")
 	none := strings.Repeat("0", 64)
 	lies := map[string]struct {
 		kind string // of the line of which the first is changed
@@ -163,20 +168,20 @@ func TestRelayLies(t *testing.T) {
 	}
 	for what, l := range lies {
 		files := maps.Clone(genuine)
-		lines := strings.Split(string(genuine[proofFile]), "\n")
+		lines := strings.Split(string(genuine[bundle.Proof]), "\n")
 		i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, l.kind+" ") })
 		words := l.lie(strings.Split(lines[i], " "))
 		lines[i] = strings.Join(words, " ")
 		if words == nil {
 			lines = slices.Delete(lines, i, i+1)
 		}
-		files[proofFile] = []byte(strings.Join(lines, "\n"))
+		files[bundle.Proof] = []byte(strings.Join(lines, "\n"))
 		refusedByBoth(t, j, what, files)
 	}
 	refusedByBoth(t, j, "a relay in an author's place", r.authors(s, genuine))
 
 	at := 0
-	for line := range strings.Lines(string(genuine[proofFile])) {
+	for line := range strings.Lines(string(genuine[bundle.Proof])) {
 		kind, _, _ := strings.Cut(line, " ")
 		for i := range line {
 			if !slices.Contains([]string{"relay", "passage", "outer", "relayed"}, kind) {
@@ -184,9 +189,9 @@ func TestRelayLies(t *testing.T) {
 			}
 			for _, bit := range []int{0, 5} { // another digit, or a capital
 				files := maps.Clone(genuine)
-				files[proofFile] = bytes.Clone(genuine[proofFile])
-				files[proofFile][at+i] ^= 1 << bit
-				if _, err := read(files); err == nil {
+				files[bundle.Proof] = bytes.Clone(genuine[bundle.Proof])
+				files[bundle.Proof][at+i] ^= 1 << bit
+				if _, _, err := evidence.Make(files); err == nil {
 					t.Errorf("byte %d of %q with another bit %d is believed", i, line, bit)
 				}
 			}
@@ -195,20 +200,20 @@ func TestRelayLies(t *testing.T) {
 	}
 }
 
-func refusedByBoth(t testing.TB, j *judge, what string, files map[string][]byte) {
+func refusedByBoth(t testing.TB, j *evidencetest.Judge, what string, files map[string][]byte) {
 	t.Helper()
-	files[manifestFile] = manifest(files)
-	if _, err := read(files); err == nil {
+	files[bundle.Manifest] = bundle.ManifestOf(files)
+	if _, _, err := evidence.Make(files); err == nil {
 		t.Errorf("%s is believed", what)
 	}
-	j.refuses(j.folder(files), "line ")
+	j.Refuses(j.Folder(files), "line ")
 }
 
 // authors has the relay seal the first head in the place of its author, whose number is the relay's, too.
 func (r *relay) authors(s *story, genuine map[string][]byte) map[string][]byte {
 	s.t.Helper()
 	files := maps.Clone(genuine)
-	lines := strings.Split(string(genuine[proofFile]), "\n")
+	lines := strings.Split(string(genuine[bundle.Proof]), "\n")
 	signer, seals, run, head := "", 1, 0, 0
 	for i, line := range lines {
 		switch words := strings.Split(line, " "); {
@@ -227,9 +232,9 @@ func (r *relay) authors(s *story, genuine map[string][]byte) map[string][]byte {
 	sl := s.seal(r.talker, wire.PurposeHead, statement)
 	root, _ := seal.RootOf(seal.Leaf(wire.PurposeHead, sl.Salt, statement), sl.Leaves, sl.Index, sl.Path)
 	in := wire.SealInput{Signer: r.digest, Time: sl.Time, Leaves: sl.Leaves, Root: root}
-	files[fileOf("seal", seals, "bin")], files[fileOf("seal", seals, "sig")] = in.Append(nil), sl.Signature
+	files[bundle.Name("seal", seals, "bin")], files[bundle.Name("seal", seals, "sig")] = in.Append(nil), sl.Signature
 	lines[head] = "head " + tailOf(seals, statement, &sl)
 	lines = slices.Insert(lines, run, fmt.Sprintf("seal %d %s %04x %d %d %x", seals, signer, uint16(sl.Scheme), sl.Time, sl.Leaves, root))
-	files[proofFile] = []byte(strings.Join(lines, "\n"))
+	files[bundle.Proof] = []byte(strings.Join(lines, "\n"))
 	return files
 }

@@ -1,4 +1,7 @@
-package evidence
+// Package export makes bundles of evidence (package evidence) of what a store holds.
+//
+// Most readers need Export and ParseRange.
+package export
 
 import (
 	"cmp"
@@ -10,6 +13,10 @@ import (
 	"strings"
 
 	"sinete/cardauth"
+	"sinete/peer/evidence"
+	"sinete/peer/evidence/held"
+	"sinete/peer/evidence/internal/bundle"
+	"sinete/peer/evidence/internal/facts"
 	"sinete/peer/store"
 	"sinete/wire"
 )
@@ -40,7 +47,7 @@ func (r Range) String() string {
 }
 
 // maxRange is more messages than a bundle takes.
-const maxRange = maxFiles
+const maxRange = bundle.MaxFiles
 
 // ParseRange reads sent:3, received:5 or sent:5-9, with the numbers that the history shows people: from 1.
 func ParseRange(s string) (r Range, err error) {
@@ -68,15 +75,15 @@ type Source interface {
 // Exported is a bundle that was made.
 type Exported struct {
 	Bundle []byte
-	Report *Report    // what it proves
-	Left   []Unproved // messages that were sent or received, and of which there is no evidence
+	Report *evidence.Report // what it proves
+	Left   []Unproved       // messages that were sent or received, and of which there is no evidence
 }
 
 // Export makes a bundle of what is wanted. A message that went out several times is proved where its receipt is, if there is one. Whose certificates and
-// delegations do not verify by the policy at the time of the channel proves nothing, as in Check. Where single messages are wanted, all of them must be proved.
-// Errors: *UnprovedError, ErrTooMuch, *StampError, that of ctx, those of reading the store.
+// delegations do not verify by the policy at the time of the channel proves nothing, as in held.Check. Where single messages are wanted, all of them must be proved.
+// Errors: *UnprovedError, evidence.ErrTooMuch, *StampError, that of ctx, those of reading the store.
 func Export(ctx context.Context, s Source, policy *cardauth.Policy, want Wanted) (*Exported, error) {
-	x := &export{kept: newKept(policy), want: want, texts: map[message]*text{}, sides: map[side]*collected{}}
+	x := &exporter{Verifier: held.New(policy), want: want, texts: map[message]*text{}, sides: map[side]*collected{}}
 	if err := x.list(s); err != nil {
 		return nil, err
 	}
@@ -101,17 +108,15 @@ func Export(ctx context.Context, s Source, policy *cardauth.Policy, want Wanted)
 			return nil, err
 		}
 	}
-	r, err := read(files)
+	b, r, err := evidence.Make(files)
 	if err != nil {
-		return nil, err // a fault of ours: all of it has been verified
+		return nil, err // of a bundle too large; else a fault of ours: all of it has been verified
 	}
-	derive(files, r)
-	bundle, err := pack(files)
-	return &Exported{bundle, r, left}, err
+	return &Exported{b, r, left}, nil
 }
 
-type export struct {
-	*kept
+type exporter struct {
+	*held.Verifier
 	want  Wanted
 	texts map[message]*text // that are wanted
 	sides map[side]*collected
@@ -144,7 +149,7 @@ type side struct {
 }
 
 // list looks for what is wanted in the history.
-func (x *export) list(s Source) error {
+func (x *exporter) list(s Source) error {
 	for _, r := range x.want.Messages {
 		for n := r.First; n <= r.Last; n++ {
 			x.texts[message{r.Own, n}] = &text{err: ErrNoMessage}
@@ -176,7 +181,7 @@ func (x *export) list(s Source) error {
 
 // collected is what the store has of one side.
 type collected struct {
-	*known
+	*held.Known
 	d        wire.Direction
 	flights  []*flight
 	receipts map[wire.Place]*wire.SealEntry // of the other side, by what they acknowledge; not verified yet
@@ -188,12 +193,17 @@ type collected struct {
 type flight struct {
 	at      int // in its side
 	begin   wire.Place
-	end     transcript
+	end     facts.Transcript
 	digests [][32]byte
 	shown   map[int]*shown // texts that are wanted, by their envelope
 	seal    wire.SealEntry
 	receipt int // the next flight, from this one on, to whose head there is a receipt; -1: none
 	chosen  map[int]bool
+}
+
+// position is that of the flight's envelope i.
+func (f *flight) position(i int) held.Position {
+	return held.Position{Epoch: f.begin.Epoch, Number: f.begin.Count + uint64(i)}
 }
 
 // shown is the envelope of a text that is wanted.
@@ -204,36 +214,36 @@ type shown struct {
 	content             *wire.Content
 }
 
-func (x *export) side(k *known, own bool) *collected {
+func (x *exporter) side(k *held.Known, own bool) *collected {
 	id := side{k.ID, own}
 	c := x.sides[id]
 	if c == nil {
-		c = &collected{known: k, d: k.sends(own), receipts: map[wire.Place]*wire.SealEntry{}}
+		c = &collected{Known: k, d: k.Sends(own), receipts: map[wire.Place]*wire.SealEntry{}}
 		x.sides[id] = c
 		x.order = append(x.order, id)
 	}
 	return c
 }
 
-func (x *export) collect(e *store.Evidence) {
-	k := x.known(e.Channel)
+func (x *exporter) collect(e *store.Evidence) {
+	k := x.Known(e.Channel)
 	if e.Passage != nil {
-		if k.err == nil {
+		if k.Err == nil {
 			c := x.side(k, e.Own)
 			c.passages = append(c.passages, e.Passage)
 		}
 		return
 	}
 	if e.Receipt != nil {
-		if k.err == nil {
+		if k.Err == nil {
 			x.side(k, true).acknowledged(e.Receipt)
 		}
 		return
 	}
-	var end transcript
-	err := k.err
+	var end facts.Transcript
+	err := k.Err
 	if err == nil {
-		end, err = k.follow(k.sends(e.Own), e.Flight)
+		end, err = k.Follow(k.Sends(e.Own), e.Flight)
 	}
 	f := &flight{begin: wire.Place{Epoch: e.Flight.Epoch, Count: e.Flight.First, T: e.Flight.Before}, end: end, seal: e.Flight.Seal,
 		shown: map[int]*shown{}, chosen: map[int]bool{}}
@@ -251,7 +261,7 @@ func (x *export) collect(e *store.Evidence) {
 }
 
 // find keeps the envelope of a text that is wanted. err is why its flight proves nothing.
-func (x *export) find(k *known, f *flight, i int, own bool, env *store.Envelope, err error) {
+func (x *exporter) find(k *held.Known, f *flight, i int, own bool, env *store.Envelope, err error) {
 	if env.Text == nil {
 		return
 	}
@@ -264,11 +274,11 @@ func (x *export) find(k *known, f *flight, i int, own bool, env *store.Envelope,
 		return
 	}
 	if err == nil {
-		err = k.reads(k.sends(own), env)
+		err = k.Reads(k.Sends(own), env)
 	}
 	var content *wire.Content
 	if err == nil {
-		b, _ := k.content(k.sends(own), env) // reads has read it
+		b, _ := k.Content(k.Sends(own), env) // reads has read it
 		content, err = wire.ParseContent(b)
 	}
 	if err != nil {
@@ -296,10 +306,10 @@ func (c *collected) sort() {
 }
 
 // then is the transcript at the beginning of a flight, where the one before it ended there.
-func (c *collected) then(before transcript, f *flight) (t transcript, ok bool) {
+func (c *collected) then(before facts.Transcript, f *flight) (t facts.Transcript, ok bool) {
 	if f.begin.Epoch > before.Epoch {
 		var err error
-		if before, err = before.in(f.begin.Epoch, c.Epochs[f.begin.Epoch]); err != nil {
+		if before, err = before.In(f.begin.Epoch, c.Epochs[f.begin.Epoch]); err != nil {
 			return before, false
 		}
 	}

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ type part struct {
 }
 
 // plan decides what is shown, and returns the parts of the transcripts that prove it, and what is not proved.
-func (x *export) plan() (parts []*part, left []Unproved) {
+func (x *exporter) plan() (parts []*part, left []Unproved) {
 	for _, id := range x.order {
 		c := x.sides[id]
 		c.sort()
@@ -45,11 +45,11 @@ func (c *collected) lead() {
 }
 
 // choose takes a flight for the place of its texts, if it is better than what there was.
-func (x *export) choose(id side, c *collected, f *flight) {
+func (x *exporter) choose(id side, c *collected, f *flight) {
 	if len(f.shown) == 0 {
 		return
 	}
-	err := x.sealedBy(c.known, c.d, &f.seal)
+	err := x.SealedBy(c.Known, c.d, &f.seal)
 	if err == nil && id.own {
 		x.verifyReceipt(c, f)
 	}
@@ -66,11 +66,11 @@ func (x *export) choose(id side, c *collected, f *flight) {
 }
 
 // verifyReceipt looks for a receipt that is genuine.
-func (x *export) verifyReceipt(c *collected, f *flight) {
+func (x *exporter) verifyReceipt(c *collected, f *flight) {
 	for f.receipt >= 0 {
 		place := *c.flights[f.receipt].seal.Head.Mine
 		e := c.receipts[place]
-		if e != nil && x.sealedBy(c.known, 3-c.d, e) == nil {
+		if e != nil && x.SealedBy(c.Known, 3-c.d, e) == nil {
 			return
 		}
 		delete(c.receipts, place)
@@ -79,7 +79,7 @@ func (x *export) verifyReceipt(c *collected, f *flight) {
 }
 
 // settle marks the texts where they are shown, and returns those that are nowhere.
-func (x *export) settle() (left []Unproved) {
+func (x *exporter) settle() (left []Unproved) {
 	for m, t := range x.texts {
 		proved := len(t.ids) > 0
 		for _, p := range t.ids {

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sinete/peer/evidence"
+	"sinete/peer/evidence/internal/bundle"
 )
 
 var kinds = map[string]kind{"p256": p256, "p384": p384, "rsa2048": rsa2048, "pss2048": pss2048, "delegated": byDelegation}
@@ -20,7 +23,7 @@ func TestRoundTrip(t *testing.T) {
 			s := told(t, k, p256)
 			for _, by := range []*talker{s.ana, s.rui} {
 				x := s.export(by)
-				r, err := Verify(x.Bundle, s.policy.Anchors)
+				r, err := evidence.Verify(x.Bundle, s.policy.Anchors)
 				must(t, err)
 				got := map[string]string{}
 				for _, m := range r.Messages {
@@ -45,7 +48,7 @@ func TestHidesTheOthers(t *testing.T) {
 	if n := len(x.Report.Messages); n != 1 || x.Report.Messages[0].Text != "the second of them" || x.Report.Messages[0].Delivered == nil {
 		t.Fatalf("%+v", x.Report.Messages)
 	}
-	files, err := unpack(x.Bundle)
+	files, err := bundle.Unpack(x.Bundle)
 	must(t, err)
 	for i, e := range s.ana.events[0].Flight.Envelopes {
 		secrets := map[string][]byte{"text": []byte(e.Text.Text), "opening key": e.Opening[:], "id": e.Text.ID[:], "header": e.Header, "ciphertext": e.Ciphertext[:]}
