@@ -76,6 +76,8 @@ type sending struct {
 	receipts map[Stage]uint64 // next number of each stage
 	stalled  *time.Timer
 
+	perEnvelope time.Duration // the driver's: what an envelope of the last long flight took, QUIC's taking it from there included; 0 before the first
+
 	saidMachine, saidNoticed bool // the driver's: sayMachines has
 }
 

@@ -121,18 +121,19 @@ func (c *Conversation) nextTexts(taken, takenBytes int) ([]store.Text, error) {
 	}
 }
 
-// quickSeal is what a signature may take where it costs less than that others have nothing to do.
-const quickSeal = 500 * time.Microsecond
-
 // longestFlight is how many envelopes the next flight may have, with so many under way. Who waits for the acknowledgement of one long flight,
-// while the relay and then the recipient have it, works in turns with them; two short ones keep all three at work. A signature that
-// takes long is worth more than that.
+// while the relay and then the recipient have it, works in turns with them; two short ones keep all three at work. That is worth another signature
+// where it takes less than to make half a flight, which is about what the others would wait for.
 func (c *Conversation) longestFlight(underWay uint64) int {
-	if underWay < wire.MaxFlight/2 && c.session.self.sealer.Takes() < quickSeal {
-		return wire.MaxFlight / 2
+	const half = wire.MaxFlight / 2
+	if underWay < half && c.session.self.sealer.Takes() < half*max(c.perEnvelope, quickEnvelope) {
+		return half
 	}
 	return wire.MaxFlight
 }
+
+// quickEnvelope is what an envelope takes where nobody knows yet: less than that is beyond the processors there are.
+const quickEnvelope = time.Microsecond
 
 // sendTexts sends texts in one flight, behind items that stand in it already.
 func (c *Conversation) sendTexts(items []link.Item, texts []store.Text) error {
@@ -187,6 +188,9 @@ func (f *outgoing) envelope(content wire.Content) link.Item {
 	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest}
 }
 
+// pacedFlight is the length from which a flight says how long its envelopes take. Only such ones ever need to be shorter.
+const pacedFlight = wire.MaxFlight / 4
+
 // send sends it, with n contents, under one seal over the hop's lane and the conversation's.
 func (f *outgoing) send(n int, content func(i int) wire.Content) error {
 	c, made := f.c, 0
@@ -194,9 +198,16 @@ func (f *outgoing) send(n int, content func(i int) wire.Content) error {
 	if !f.label.Equal(c.Level) {
 		class = f.label.String() // what is below this user's level shares no batch with what is at it (section 4.4)
 	}
+	var began time.Time
 	next := func() link.Item {
-		made++
-		return f.envelope(content(made - 1))
+		if made == 0 {
+			began = time.Now()
+		}
+		it := f.envelope(content(made))
+		if made++; made == n && n >= pacedFlight {
+			c.perEnvelope = time.Since(began) / time.Duration(n)
+		}
+		return it
 	}
 	return c.flight(c.ctx, link.Flight{Items: f.items, Make: next, Made: n, Class: class, Sealed: func(heads []wire.SealEntry) {
 		if f.kept != nil {
