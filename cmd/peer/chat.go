@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -28,7 +29,7 @@ type chatCommand struct {
 	Sign          string        `enum:"auto,card,delegated" default:"auto" help:"Who seals (${enum}): card is the card itself, each time; delegated is a key that the card delegates to at login; auto is delegated for a card that wants its PIN each time, and the card itself for all others. Default: ${default}."`
 	OnRemoval     string        `enum:"leave,wait" default:"leave" help:"What happens when the card is taken out (${enum}): leave ends the session; wait keeps it as long as the relay waits for a seal. The same card put back logs in again. Default: ${default}."`
 	IdleLogout    time.Duration `placeholder:"DURATION" default:"0" help:"Log out, and lock the card, after so long without anything typed, for example 15m; anything typed logs in again, with the PIN. Default: never."`
-	RekeyAfter    time.Duration `default:"15m" placeholder:"TIME" help:"Take new keys after this time, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
+	RekeyAfter    time.Duration `default:"15m" placeholder:"TIME" help:"Take new keys after this time, 1s to 24h, to the relay and in conversations, if the other side does not want them sooner. Default: ${default}."`
 	RekeyMessages uint64        `default:"1048576" placeholder:"NUMBER" help:"Take new keys after this many messages, likewise. Default: ${default}."`
 	settings.AsksRevocation
 	RevocationRecheck time.Duration `default:"15m" placeholder:"TIME" help:"How long after a revocation the conversation ends at the latest. Default: ${default}."`
@@ -42,6 +43,19 @@ type chatCommand struct {
 
 // Help is what peer chat --help shows below its first line.
 func (*chatCommand) Help() string { return aboutChat }
+
+// Validate refuses what would have to be taken as something else than it says.
+func (c *chatCommand) Validate() error {
+	switch {
+	case c.RekeyAfter < time.Second || c.RekeyAfter > 24*time.Hour:
+		return errors.New("--rekey-after: from 1s to 24h")
+	case c.RekeyMessages == 0:
+		return errors.New("--rekey-messages: not below 1")
+	case c.IdleLogout < 0:
+		return errors.New("--idle-logout: not below 0s")
+	}
+	return c.Flags.Validate()
+}
 
 func (c *chatCommand) run(p *program) int {
 	out := screen.New(&p.Terminal, c.JSON)
@@ -130,9 +144,7 @@ func (p *program) logIn(ctx context.Context, cfg presence.Config) (session, erro
 // config is all of a login but the card.
 func (c *chatCommand) config() (peer.Config, error) {
 	cfg := peer.Config{Relay: c.Relay, RelayName: c.RelayName, Sign: peer.Signing(c.Sign), Recheck: c.RevocationRecheck}
-	if c.RekeyAfter != 0 || c.RekeyMessages != 0 {
-		cfg.Limits = wire.RekeyLimits{Messages: max(1, c.RekeyMessages), Seconds: uint32(min(max(time.Second, c.RekeyAfter), 24*time.Hour) / time.Second)}
-	}
+	cfg.Limits = wire.RekeyLimits{Messages: c.RekeyMessages, Seconds: uint32(c.RekeyAfter / time.Second)}
 	if _, err := settings.HostOf(c.Relay); err != nil {
 		return cfg, err
 	}

@@ -29,7 +29,7 @@ type ExportEvidence struct {
 	File     string  `arg:"" help:"The file to write."`
 	With     Given   `required:"" placeholder:"NAME" help:"With whom: a name, or an identity."`
 	Messages []Range `name:"message" placeholder:"WHICH" xor:"which" required:"" help:"Only these, by the numbers that peer history shows: sent:3, received:5 or sent:5-9. More with a comma, or the flag again."`
-	All      bool    `xor:"which" required:"" help:"All messages with this person."`
+	All      bool    `xor:"which" required:"" help:"All messages with this person: this or --message."`
 	Force    bool    `help:"Write over a file that is there."`
 	kept
 	Trust string `placeholder:"DIR" help:"As in peer chat: what proves the messages leads to the authorities there. Default: sinete/trust in your configuration folder."`

@@ -21,7 +21,7 @@ type Flags struct {
 	Store      Given  `placeholder:"DIR" help:"Keep messages in this folder, encrypted: what waits goes out after the next start, too. Default: nothing is kept."`
 	Passphrase string `placeholder:"SOURCE" help:"Where the store's passphrase is: file:PATH or env:NAME. Without it you are asked, on a terminal only."`
 	StoreKey   string `enum:"auto,passphrase,keyring,nothing" default:"auto" help:"What protects a new store (${enum}): a passphrase; the system's keyring; or nothing, for trials and automation. auto is a passphrase where somebody can be asked or --passphrase is given, else nothing. Default: ${default}."`
-	Keep       Span   `placeholder:"TIME" help:"Delete what is older than that, at the start and once a day: 90d, 2w, 1y. What is still to be sent or shown stays. Default: keep all."`
+	Keep       Kept   `placeholder:"TIME" help:"Delete what is older than that, at the start and once a day: 90d, 2w, 1y. What is still to be sent or shown stays. Default: keep all."`
 }
 
 // Validate refuses flags of a store where none is named: whoever gives them believes that something is kept.

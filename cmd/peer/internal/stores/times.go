@@ -1,6 +1,7 @@
 package stores
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,6 +33,20 @@ func (s *Span) UnmarshalText(b []byte) error {
 	}
 	*s = Span(d)
 	return nil
+}
+
+// Kept is how long something is kept: a Span that is not nothing.
+type Kept time.Duration
+
+// UnmarshalText reads a Span.
+func (k *Kept) UnmarshalText(b []byte) error {
+	var s Span
+	err := s.UnmarshalText(b)
+	if err == nil && s == 0 {
+		err = errors.New("that keeps nothing: without --store nothing is kept")
+	}
+	*k = Kept(s)
+	return err
 }
 
 // Moment is a date, a time, or how long ago.
