@@ -37,7 +37,7 @@ type Verdict struct {
 	Budget string  `json:"budget"`
 	What   string  `json:"what"`
 	Got    float64 `json:"got"`
-	Limit  float64 `json:"limit"`
+	Limit  float64 `json:"limit"`   // 0: there is no budget, and it counts as met
 	AtMost bool    `json:"at_most"` // else at least
 	Met    bool    `json:"met"`
 }
@@ -156,7 +156,7 @@ func (c *Contest) judge() {
 		}
 		v := Verdict{Budget: b.id, What: b.what, Limit: b.limit, AtMost: b.atMost, Got: b.figure(of, c.figures(b.against))}
 		v.Met = v.Got >= v.Limit
-		if v.AtMost {
+		if v.AtMost && v.Limit > 0 {
 			v.Met = v.Got <= v.Limit
 		}
 		c.Budgets = append(c.Budgets, v)
@@ -192,6 +192,10 @@ func (c *Contest) print(w io.Writer, asJSON bool) error {
 	}
 	fmt.Fprintln(w)
 	for _, v := range c.Budgets {
+		if v.Limit == 0 {
+			fmt.Fprintf(t, "%s\t%s\t%.2f\t\t\tno budget\t\n", v.Budget, v.What, v.Got)
+			continue
+		}
 		bound, met := "at least", "missed"
 		if v.AtMost {
 			bound = "at most"

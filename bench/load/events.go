@@ -30,6 +30,7 @@ type contender struct {
 const (
 	ours     = "sinete"
 	oursRSA  = "sinete, RSA-2048"
+	oursDisk = "sinete, stores on disk"
 	singly   = "one signature a message, RSA-2048"
 	besides  = "splice"
 	quick    = "cards of 1 ms"
@@ -105,14 +106,15 @@ func events(s roles.Settings) []event {
 // who must not wait for it.
 func exchange(s roles.Settings, window int) []contender {
 	s.Window = window
-	first, rsa := s, s
+	first, rsa, disk := s, s, s
 	if window == 1 {
 		first.Sign = peer.SignDelegated
 	}
 	rsa.Key = trialpki.RSA2048
+	disk.Store = roles.OnDisk
 	all := []contender{{name: ours, of: first}}
 	if window > 1 {
-		all = append(all, contender{name: oursRSA, of: rsa})
+		all = append(all, contender{name: oursRSA, of: rsa}, contender{name: oursDisk, of: disk})
 	}
 	if window == 1024 {
 		one := rsa
@@ -138,8 +140,10 @@ var budgets = []struct {
 }{
 	{"P1", "messages/s against NATS", place{window1024, ours}, place{window1024, "nats"}, ratio(rate), 1, false},
 	{"P1", "with RSA-2048", place{window1024, oursRSA}, place{window1024, "nats"}, ratio(rate), 0.6, false},
+	{"P1", "with stores on disk", place{window1024, oursDisk}, place{window1024, "nats"}, ratio(rate), 0, false},
 	{"P2", "messages/s against NATS, window 64", place{window64, ours}, place{window64, "nats"}, ratio(rate), 1, false},
 	{"P2", "with RSA-2048", place{window64, oursRSA}, place{window64, "nats"}, ratio(rate), 0.15, false},
+	{"P2", "with stores on disk", place{window64, oursDisk}, place{window64, "nats"}, ratio(rate), 0, false},
 	{"P3", "median latency against NATS", place{window1, ours}, place{window1, "nats"}, ratio(func(f *Figures) float64 { return f.P50 }), 3.5, true},
 	{"P4", "messages/s against Mosquitto", place{window1024, ours}, place{window1024, "mosquitto"}, ratio(rate), 8, false},
 	{"P4", "messages/s against Prosody", place{window1024, ours}, place{window1024, "prosody"}, ratio(rate), 20, false},
@@ -153,6 +157,9 @@ var budgets = []struct {
 		ratio(func(f *Figures) float64 { return f.P99 }), 3, true},
 	{"P8", "the same, half of what goes with window 64", place{crowd, half64}, place{crowd, idle},
 		ratio(func(f *Figures) float64 { return f.P99 }), 3, true},
+	{"P8", "chatting: median latency beside the bulk against without", place{fairness, withBulk}, place{fairness, alone},
+		ratio(func(f *Figures) float64 { return f.P50 }), 0, true},
+	{"P8", "p99 of the same", place{fairness, withBulk}, place{fairness, alone}, ratio(func(f *Figures) float64 { return f.P99 }), 0, true},
 	{"P9", "bytes/s against the splice", place{bulk, ours}, place{bulk, besides}, ratio(rate), 0.65, false},
 	{"P9", "memory after the GiB against before, where it grew most", place{bulk, ours}, place{}, one(func(f *Figures) float64 { return f.Growth }), 1.25, true},
 	{"P10", "logins by all processor time against mutual TLS", place{logins, ours}, place{logins, mutual},

@@ -85,13 +85,6 @@ func load(ctx context.Context, o Options, log io.Writer) (*Result, error) {
 	case roles.Idle:
 		clients = warmUp + o.runs*o.N
 	}
-	if o.Store == roles.OnDisk {
-		var err error
-		if o.Dir, err = os.MkdirTemp(o.Dir, "sinete-load-"); err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(o.Dir)
-	}
 	type setup struct {
 		system string
 		of     roles.Settings

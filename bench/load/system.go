@@ -73,7 +73,7 @@ type system struct {
 	name      string
 	job       roles.Job
 	version   string     // of a rival's server
-	dir       string     // of its files
+	dir       string     // of its files, stores on disk among them
 	processes []*process // by atServer, atReceiver, atSender
 }
 
@@ -86,11 +86,11 @@ const (
 // startSystem starts the processes of a system.
 func startSystem(ctx context.Context, name string, s roles.Settings, w *world, log io.Writer) (*system, error) {
 	sys := &system{name: name, job: s.Job}
-	dir, err := os.MkdirTemp("", "load")
+	dir, err := os.MkdirTemp(s.Dir, "sinete-load-")
 	if err != nil {
 		return nil, err
 	}
-	sys.dir = dir
+	s.Dir, sys.dir = dir, dir
 	address := ""
 	for _, setup := range []roles.Setup{
 		{Role: roles.Server, Cards: []roles.Card{w.relay}},
