@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,7 +175,7 @@ func TestAppendBlock(t *testing.T) {
 		client, server := transporttest.Pair(t, transporttest.Options{})
 		server.LoggedIn()
 		a, b := open(t, client, server)
-		ok(t, a.AppendBlock(func(block []byte) []byte {
+		ok(t, a.AppendBlock(0, func(block []byte) []byte {
 			ok(t, a.Append(envelope([]byte("meanwhile"))))
 			if f, err := b.ReadFrame(); err != nil || string(f.Body) != "meanwhile" {
 				t.Errorf("%q arrived while the block was made: %v", f.Body, err)
@@ -185,12 +186,64 @@ func TestAppendBlock(t *testing.T) {
 			t.Errorf("%q arrived: %v", f.Body, err)
 		}
 		ok(t, a.Finish(t.Context()))
-		if err := a.AppendBlock(envelope(nil)); !errors.Is(err, transport.ErrFinished) {
+		if err := a.AppendBlock(0, envelope(nil)); !errors.Is(err, transport.ErrFinished) {
 			t.Errorf("a block on a stream that is finished: %v", err)
 		}
 		b.Cancel(wire.CodeBye)
-		if err := b.AppendBlock(envelope(nil)); err == nil {
+		if err := b.AppendBlock(0, envelope(nil)); err == nil {
 			t.Error("a block on a stream that was given up")
+		}
+	})
+}
+
+// What is to stay until something follows leaves with it, in one packet, and in the order in which it was appended.
+func TestAppendBlockThatStays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := transporttest.Pair(t, transporttest.Options{})
+		server.LoggedIn()
+		a, b := open(t, client, server)
+		arrives := func(bodies ...string) {
+			t.Helper()
+			for _, want := range bodies {
+				if f, err := b.ReadFrame(); err != nil || string(f.Body) != want {
+					t.Fatalf("%q arrived, not %q: %v", f.Body, want, err)
+				}
+			}
+		}
+		block := func(hold int, body string) {
+			t.Helper()
+			synctest.Wait()
+			before := server.Received()
+			ok(t, a.AppendBlock(hold, envelope([]byte(body))))
+			synctest.Wait()
+			if left, stays := server.Received() != before, len(body) < hold; left == stays {
+				t.Errorf("%d bytes, of which fewer than %d stay: left is %v", len(body), hold, left)
+			}
+		}
+
+		block(100, "stays")
+		before := server.Received()
+		ok(t, a.Append(envelope([]byte("follows"))))
+		arrives("stays", "follows")
+		if n := server.Received() - before; n != 1 {
+			t.Errorf("they came in %d packets", n)
+		}
+
+		long := strings.Repeat("x", 100)
+		block(100, "stays")
+		block(100, long)
+		arrives("stays", long)
+
+		block(100, "one")
+		ok(t, a.AppendBlock(100, envelope([]byte("another"))))
+		arrives("one")
+		if synctest.Wait(); a.Pending() == 0 {
+			t.Error("the second did not stay")
+		}
+		ok(t, a.Finish(t.Context()))
+		arrives("another")
+		if _, err := b.ReadFrame(); err != io.EOF {
+			t.Errorf("after the last: %v", err)
 		}
 	})
 }

@@ -25,6 +25,7 @@ type Stream struct {
 	waiting  []*[]byte // blocks that the writer has not begun, the last one open for more
 	pending  int       // bytes that QUIC has not taken
 	limit    int
+	held     int  // 1 where the last block stays until something is appended behind it
 	running  bool // there is a writer
 	finished bool
 	err      error         // why nothing can be written any more
@@ -73,6 +74,7 @@ func (s *Stream) Append(f func(b []byte) []byte) error {
 	if n := len(s.waiting); n == 0 || len(*s.waiting[n-1]) >= fullBlock {
 		s.waiting = append(s.waiting, blocks.Get().(*[]byte))
 	}
+	s.held = 0
 	last := s.waiting[len(s.waiting)-1]
 	before := len(*last)
 	*last = f(*last)
@@ -82,35 +84,44 @@ func (s *Stream) Append(f func(b []byte) []byte) error {
 
 // AppendBlock is Append for an f that takes its time: what was appended before goes on leaving meanwhile, and what others append meanwhile
 // leaves first. No limit holds here: who appends much waits with WaitBelow. f is called whatever happens, and all errors are final.
-func (s *Stream) AppendBlock(f func(b []byte) []byte) error {
+//
+// Fewer than hold bytes stay until something is appended behind them, with which they leave, or the stream is finished.
+func (s *Stream) AppendBlock(hold int, f func(b []byte) []byte) error {
 	block := blocks.Get().(*[]byte)
 	*block = f(*block)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.begin(); err != nil {
+	if err := s.usable(); err != nil {
 		giveBack(block)
 		return err
 	}
 	s.waiting = append(s.waiting, block)
 	s.pending += len(*block)
-	return nil
+	if s.held = 0; len(*block) < hold {
+		s.held = 1
+	}
+	if len(s.waiting) == s.held {
+		return nil
+	}
+	return s.begin()
 }
 
 // begin has a writer at work for what is about to be appended. The mutex is held.
 func (s *Stream) begin() error {
-	switch {
-	case s.err != nil:
-		return s.err
-	case s.finished:
-		return ErrFinished
-	case !s.running:
-		// A writer only while there is something to write: thousands of idle streams cost no goroutine.
-		if s.err = s.c.startWriter(s.write); s.err != nil {
-			return s.err
-		}
-		s.running = true
+	if err := s.usable(); err != nil || s.running {
+		return err
 	}
-	return nil
+	// A writer only while there is something to write: thousands of idle streams cost no goroutine.
+	s.err = s.c.startWriter(s.write)
+	s.running = s.err == nil
+	return s.err
+}
+
+func (s *Stream) usable() error {
+	if s.err == nil && s.finished {
+		return ErrFinished
+	}
+	return s.err
 }
 
 // Pending returns the number of bytes that QUIC has not taken yet.
@@ -129,6 +140,10 @@ func (s *Stream) WaitBelow(ctx context.Context, n int) error {
 // ReadFrame returns io.EOF when it has read everything; that this has happened, only the other side can tell.
 func (s *Stream) Finish(ctx context.Context) error {
 	s.mu.Lock()
+	if s.held > 0 {
+		s.held = 0
+		_ = s.begin() // wait says what was wrong
+	}
 	s.finished = true
 	if !s.running && s.err == nil {
 		_ = s.qs.Close() // fails only on cancelled streams
@@ -162,7 +177,7 @@ func (s *Stream) fail(err error) {
 func (s *Stream) write() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.err == nil && len(s.waiting) > 0 {
+	for s.err == nil && len(s.waiting) > s.held {
 		block := s.waiting[0]
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		for rest := *block; len(rest) > 0 && s.err == nil; {

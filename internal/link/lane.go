@@ -122,6 +122,13 @@ const writeAhead = 128 << 10
 // stay of a size that is used again. Each part wakes the writer, QUIC and everybody behind it.
 const writePart = 64 << 10
 
+// holdBelow is how short the last part of a flight must be to wait for its seal and leave with it: nobody can do anything with it before, and
+// a packet more wakes everybody on the way once more. Where seals are not quick it goes ahead, so as to be there when the seal is made.
+const holdBelow = 32 << 10
+
+// quickSeal is what a signature may take where hardly anything could be on its way meanwhile.
+const quickSeal = 500 * time.Microsecond
+
 // Flight sends a flight and returns when its seal is written: then the next may follow.
 func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	if err := l.waitForRoom(ctx, len(f.Items)+f.Made); err != nil {
@@ -130,11 +137,15 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	if err := l.link.rekeyer.MaySend(ctx); err != nil {
 		return err
 	}
+	hold := 0
+	if l.link.Sealer.Takes() < quickSeal {
+		hold = holdBelow
+	}
 	for done, n := 0, len(f.Items)+f.Made; done < n; {
 		if err := l.Stream.WaitBelow(ctx, writeAhead); err != nil {
 			return err
 		}
-		err := l.Stream.AppendBlock(func(b []byte) []byte {
+		err := l.Stream.AppendBlock(hold, func(b []byte) []byte {
 			for ; done < n && len(b) < writePart; done++ {
 				it := f.item(done)
 				b = l.append(b, it)

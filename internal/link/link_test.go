@@ -69,6 +69,37 @@ func TestNothingBeforeItsSeal(t *testing.T) {
 }
 
 // Heads of conversations come up in their place, unverified: the link knows neither the people nor their channels.
+// Where a seal takes no time, a short flight waits for it: one packet brings both. With a slow card it is there before.
+func TestShortFlightLeavesWithItsSeal(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes time.Duration
+		ahead uint64 // packets that come before the seal
+	}{"quick": {0, 0}, "slow": {time.Second, 1}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				client, server := session(t)
+				client.key.delay.Store(int64(c.takes))
+				for range 2 { // with the first it turns out how long a seal takes
+					must(t, client.link.Send(wire.List{}))
+					<-server.messages
+				}
+				time.Sleep(10 * time.Second) // acknowledgements, and no sign of life yet
+				before := server.conn.Received()
+				must(t, client.link.Send(wire.List{}))
+				time.Sleep(c.takes / 2)
+				synctest.Wait()
+				if n := server.conn.Received() - before; n != c.ahead {
+					t.Errorf("%d packets before the seal", n)
+				}
+				<-server.messages
+				if n := server.conn.Received() - before; n != c.ahead+1 {
+					t.Errorf("%d packets in all", n)
+				}
+			})
+		})
+	}
+}
+
 func TestInnerHeads(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		evil, server := against(t, wire.RoleResponder, nil)
