@@ -3,7 +3,9 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"sinete/peer/store"
 	"sinete/wire"
@@ -43,7 +45,17 @@ func (c *Conversation) refused(ctx context.Context, label wire.Level) error {
 	return &RefusedError{Number: wire.CodeFlowDenied} // whatever the relay says now
 }
 
+// answerDue is how long the relay, which has nothing to ask anybody for it, may take over a write-request before the person is told.
+const answerDue = 10 * time.Second
+
 func (c *Conversation) writeRequest(ctx context.Context, label wire.Level) error {
+	late := time.AfterFunc(answerDue, func() {
+		if c.ctx.Err() == nil { // nothing follows Closed
+			c.events.put(&Warning{wire.CodeTimeout.String(),
+				fmt.Sprintf("the relay does not say whether you may write to %s under label %v; what you send to them waits for that", c.Person.Name, label)})
+		}
+	})
+	defer late.Stop()
 	return c.session.request(ctx, func(req uint64) wire.Control {
 		return wire.WriteRequest{Req: req, Conversation: c.ID, Label: label}
 	}, func(wire.Control) bool { return true })

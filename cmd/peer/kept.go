@@ -37,7 +37,7 @@ func (c *chat) evidence(ctx context.Context, who, file string) error {
 	if err != nil {
 		return err
 	}
-	return stores.WriteEvidence(ctx, c.store, c.policy, export.Wanted{With: identity}, file, false, c.screen)
+	return stores.WriteEvidence(ctx, c.store, c.policy, export.Wanted{With: identity}, file, c.screen)
 }
 
 // identify finds whom somebody means, of those talked with now, those of whom something is kept, and those who are logged in.

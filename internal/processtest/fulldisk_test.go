@@ -11,15 +11,30 @@ import (
 	"testing"
 )
 
-// The disk with the levels is full: a change says so and changes nothing, the relay goes on with the levels that it has, and there being
-// room again is enough.
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
+// smallDisk is a folder with room for 16 KiB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
 	disk := t.TempDir()
 	if err := syscall.Mount("sinete", disk, "tmpfs", 0, "size=16k"); err != nil {
 		t.Fatalf("a full disk cannot be tried without a small one, which needs root to be mounted: %v", err)
 	}
 	t.Cleanup(func() { must(t, syscall.Unmount(disk, 0)) })
+	return disk
+}
+
+// fill takes all the room that a disk has, until the file is removed.
+func fill(t *testing.T, disk string) (filler string) {
+	t.Helper()
+	filler = filepath.Join(disk, "filler")
+	must(t, exec.Command("sh", "-c", "cat /dev/zero > "+filler+" || true").Run())
+	return filler
+}
+
+// The disk with the levels is full: a change says so and changes nothing, the relay goes on with the levels that it has, and there being
+// room again is enough.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t)
 	config, err := os.ReadFile(filepath.Join(trial, "relay.toml"))
 	must(t, err)
 	file := filepath.Join(trial, "full-disk.toml")
@@ -53,8 +68,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	has("3")
 
-	filler := filepath.Join(disk, "filler")
-	must(t, exec.Command("sh", "-c", "cat /dev/zero > "+filler+" || true").Run())
+	filler := fill(t, disk)
 	before, err := os.ReadFile(levels)
 	must(t, err)
 	out, err := set("4")
@@ -73,4 +87,21 @@ func TestFullDisk(t *testing.T) {
 	alice.leave()
 	bruno.leave()
 	r.stop()
+}
+
+// What is exported onto a full disk says of which file that is, and leaves nothing there.
+func TestFullDiskOfExports(t *testing.T) {
+	t.Parallel()
+	store, disk := kept(t), smallDisk(t)
+	fill(t, disk)
+	file, secret := filepath.Join(disk, "file"), filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(secret, []byte("correct horse"), 0o600))
+	full := "write " + file + ": no space left on device. "
+	tells(t, 1, []string{"evidence", "export", "--store", store, "--with", "Bruno", "--all", "--trust", filepath.Join(trial, "trust"), file},
+		"error", "code", "evidence-file", "text", "the file of the evidence: "+full+"Is that its name, and may you read and write there? --force writes over one that is there.")
+	tells(t, 1, []string{"store", "export", store, file, "--export-passphrase", "file:" + secret},
+		"error", "code", "export-unusable", "text", "the export: "+full+"An export is written to a file that is not there yet, and read from one that peer store export has written whole.")
+	if left, err := os.ReadDir(disk); err != nil || len(left) != 1 {
+		t.Errorf("on the disk are %v, %v", left, err)
+	}
 }

@@ -182,3 +182,34 @@ func TestRekeyKeptBack(t *testing.T) {
 		}
 	})
 }
+
+// The relay takes so many rekeyings of a conversation, whatever its two people would (section 10).
+func TestRekeysAreLimited(t *testing.T) {
+	simulated(t, nil, func(t *testing.T, w *world) {
+		birds, mine, theirs := newCanary(t, w), w.card("mallory"), w.card("eve")
+		m, e := meet(t, w, w.evilPeer(t, mine), w.evilPeer(t, theirs))
+		m.chain, e.chain = mine.Chain(), theirs.Chain()
+		began, last := time.Now(), time.Now()
+		n := 0
+		for ; n <= 2*wire.MaxRekeys; n++ {
+			answered := make(chan error, 1)
+			go func() { answered <- e.answerRekey(w) }()
+			asked := m.rekey(w, nil, nil)
+			if soon(t, answered) != nil || asked != nil {
+				break
+			}
+			last = time.Now()
+			m.post(m.turn())
+			e.turned()
+			e.post(e.turn())
+			m.turned()
+		}
+		allowed := wire.MaxRekeys + wire.RekeysPerSecond*last.Sub(began).Seconds()
+		if n < wire.MaxRekeys || float64(n) > allowed {
+			t.Errorf("%d rekeyings in %v", n, last.Sub(began))
+		}
+		m.closed(wire.CodeLimitExceeded)
+		e.closed(wire.CodeLimitExceeded)
+		birds.sings(t)
+	})
+}

@@ -26,6 +26,7 @@ type lair struct {
 	there  peer.Config // the victim's, for a login at the honest relay
 	victim *peer.Session
 	alice  cardauth.Card // the victim's
+	level  wire.Level    // the victim's in conversations
 	ids    uint32
 }
 
@@ -124,7 +125,7 @@ func (l *lair) opens(t *evilTalk, entry wire.PeerEntry, role wire.Role) {
 	rand.Read(t.open.Conversation[:])
 	t.open.Other = wire.PeerEntry{Identity: victim.Identity, Certificate: victim.CertificateHash} // as the contact sees it
 	l.relay.send(t.lane, wire.EnvelopeControl, wire.Open{Conversation: t.open.Conversation, Role: role, MayWrite: true, OtherMay: true,
-		Other: entry}.Append(nil))
+		Level: l.level, Other: entry}.Append(nil))
 }
 
 // calls has a contact ask the victim for a conversation.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -282,6 +283,67 @@ func TestBatchesDoNotMixLabels(t *testing.T) {
 		}
 		if !found {
 			t.Error("nothing went out under the label")
+		}
+	})
+}
+
+// A relay that does not say whether a label may be used is waited for, and the person is told after ten seconds, whether they type the message or it
+// waits from before.
+func TestUnansweredWriteRequest(t *testing.T) {
+	inLair(t, func(t *testing.T, w *lair) {
+		w.level = wire.Level{Rank: 2}
+		rui, c := w.calls(t, w.card("rui"))
+		sent := make(chan error, 1)
+		say := func(label uint16) (req wire.WriteRequest) {
+			t.Helper()
+			go func() {
+				_, err := c.SendAs(t.Context(), wire.Level{Rank: label}, "typed")
+				sent <- err
+			}()
+			return answerOf(w.relay, func(wire.WriteRequest) bool { return true })
+		}
+		granted := func(r wire.WriteRequest) {
+			w.relay.send(w.relay.control, wire.EnvelopeControl, wire.Done{Req: r.Req}.Append(nil))
+		}
+		late := func(what string, began time.Time) {
+			t.Helper()
+			warning := next[*peer.Warning](t, c)
+			if took := time.Since(began); warning.Code != "timeout" || !strings.Contains(warning.Text, c.Person.Name+" under "+what) || took < 10*time.Second || took > 11*time.Second {
+				t.Errorf("after %v: %+v", took, warning)
+			}
+		}
+		asked := say(0)
+		time.Sleep(9 * time.Second) // virtual
+		granted(asked)
+		must(t, soon(t, sent))
+		rui.hear(0)
+
+		began := time.Now()
+		asked = say(1)
+		late("label 1", began) // and not of the one before
+		if n := w.relay.count(func(a *arrival) bool { return isContent(a) && a.stream == rui.lane.ID }); n > 0 || len(sent) > 0 {
+			t.Fatal("it went out all the same")
+		}
+		granted(asked)
+		must(t, soon(t, sent))
+		rui.hear(1)
+
+		began = time.Now()
+		other := wire.Level{Rank: 1, Compartments: []string{"a"}}
+		w.level.Compartments = other.Compartments
+		rui, c = w.calls(t, w.card("nuno"))
+		_, err := w.victim.QueueAs(c.Person.Identity, other, "which waits")
+		must(t, err)
+		_, err = c.Send(t.Context(), "behind it")
+		must(t, err)
+		asked = answerOf(w.relay, func(r wire.WriteRequest) bool { return r.Label.Equal(other) })
+		late("label 1{a}", began)
+		if n := w.relay.count(func(a *arrival) bool { return isContent(a) && a.stream == rui.lane.ID }); n > 1 { // the machine
+			t.Fatal("it went out all the same")
+		}
+		granted(asked)
+		if got := rui.hear(1); got.Text != "behind it" {
+			t.Errorf("%q", got.Text)
 		}
 	})
 }

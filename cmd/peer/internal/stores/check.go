@@ -22,7 +22,10 @@ type Check struct {
 func (c *Check) Run(t *terminal.Terminal) int {
 	return c.with(t, c.Dir, func(ctx context.Context, s *store.Store, out screen.Screen) error {
 		e := screen.Checked{Damaged: len(s.Damage())}
-		for _, err := range s.History(store.Query{}) {
+		p := begin(t, "")
+		defer p.end()
+		read := &source{s, p}
+		for _, err := range read.History(store.Query{}) {
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -35,16 +38,18 @@ func (c *Check) Run(t *terminal.Terminal) int {
 		unproved := 0
 		switch {
 		case err == nil:
-			r, err := held.Check(s.Evidence(), policy)
+			r, err := held.Check(read.Evidence(), policy)
 			if err != nil {
 				return err
 			}
+			p.end()
 			unproved = len(r.Faults)
 			e.Sent, e.Received, e.Receipts, e.Unproved = &r.Sent, &r.Received, &r.Receipts, &unproved
 			for _, f := range r.Faults {
 				out.Show(screen.Warning{Code: "store-unproved", Text: notProved(f, nameOf(s, f.With))})
 			}
 		case c.Trust == "" && trouble.Explain(err).Code == trustMissing:
+			p.end()
 			out.Show(screen.Warning{Code: trustMissing, Text: notChecked})
 		default:
 			return err

@@ -71,22 +71,38 @@ func (c *ExportEvidence) Run(t *terminal.Terminal) int {
 			}
 			want.Stamp = &export.Authority{URL: c.Timestamp, Anchors: stamps.Anchors}
 		}
-		return WriteEvidence(ctx, s, policy, want, c.File, c.Force, out)
+		p := begin(t, "")
+		defer p.end()
+		x, err := makeEvidence(ctx, &source{s, p}, policy, want, c.File, c.Force)
+		if err == nil {
+			p.end()
+			showEvidence(x, c.File, out)
+		}
+		return err
 	})
 }
 
-// WriteEvidence exports evidence into a file, and shows what it proves and what it does not.
-func WriteEvidence(ctx context.Context, s *store.Store, policy *cardauth.Policy, want export.Wanted, file string, over bool, out screen.Screen) error {
+// WriteEvidence exports evidence into a file that is not there yet, and shows what it proves and what it does not.
+func WriteEvidence(ctx context.Context, s *store.Store, policy *cardauth.Policy, want export.Wanted, file string, out screen.Screen) error {
+	x, err := makeEvidence(ctx, s, policy, want, file, false)
+	if err == nil {
+		showEvidence(x, file, out)
+	}
+	return err
+}
+
+func makeEvidence(ctx context.Context, s export.Source, policy *cardauth.Policy, want export.Wanted, file string, over bool) (*export.Exported, error) {
 	if _, err := os.Lstat(file); err == nil && !over {
-		return trouble.EvidenceFile(&fs.PathError{Op: "write", Path: file, Err: fs.ErrExist})
+		return nil, trouble.EvidenceFile(&fs.PathError{Op: "write", Path: file, Err: fs.ErrExist})
 	}
 	x, err := export.Export(ctx, s, policy, want)
-	if err != nil {
-		return err
+	if err == nil {
+		err = writeEvidence(file, over, x.Bundle)
 	}
-	if err := writeEvidence(file, over, x.Bundle); err != nil {
-		return err
-	}
+	return x, err
+}
+
+func showEvidence(x *export.Exported, file string, out screen.Screen) {
 	for i, u := range x.Left {
 		if i == 10 {
 			out.Show(screen.Warning{Code: "evidence-missing", Text: moreMissing(len(x.Left) - i)})
@@ -95,7 +111,6 @@ func WriteEvidence(ctx context.Context, s *store.Store, policy *cardauth.Policy,
 		out.Show(screen.Warning{Code: "evidence-missing", Text: missing(&u)})
 	}
 	out.Show(screen.EvidenceOf(file, "written", x.Report))
-	return nil
 }
 
 // writeEvidence writes a file whole or not at all. What was there before is there until then.
@@ -111,10 +126,14 @@ func writeEvidence(path string, over bool, b []byte) error {
 		_, err := w.Write(b)
 		return err
 	})
-	if err == nil && over {
-		err = os.Rename(fresh, path)
+	if err != nil || !over {
+		return err
 	}
-	return err
+	if err := os.Rename(fresh, path); err != nil {
+		os.Remove(fresh)
+		return trouble.EvidenceFile(err)
+	}
+	return nil
 }
 
 // VerifyEvidence is peer evidence verify and its flags.
@@ -148,7 +167,9 @@ func (c *VerifyEvidence) Run(t *terminal.Terminal) int {
 		default:
 			return err
 		}
+		p := begin(t, verifyingFile)
 		r, err := evidence.Verify(b, policy.Anchors)
+		p.end()
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,13 @@ func (c *Export) Run(t *terminal.Terminal) int {
 		if err != nil {
 			return err
 		}
-		if err := writeNew(c.File, trouble.ExportUnusable, func(w io.Writer) error { return s.Export(w, secret) }); err != nil {
+		progress := begin(t, "")
+		progress.counts(exportingStore, 1<<20)
+		err = writeNew(c.File, trouble.ExportUnusable, func(w io.Writer) error {
+			return s.Export(&countedFile{Writer: w, progress: progress}, secret)
+		})
+		progress.end()
+		if err != nil {
 			return err
 		}
 		out.Show(screen.Done{Command: "store export", Text: exported(c.File)})
@@ -41,14 +47,35 @@ func writeNew(path string, unusable func(error) error, write func(w io.Writer) e
 	if err != nil {
 		return unusable(err)
 	}
-	err = write(f)
+	err = write(&written{f, unusable})
 	if err == nil {
-		err = f.Sync()
+		err = unusableIf(f.Sync(), unusable)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if closed := f.Close(); err == nil {
+		err = unusableIf(closed, unusable)
+	}
+	if err != nil {
 		os.Remove(path)
 	}
 	return err
+}
+
+// written is a file whose errors say which file it is.
+type written struct {
+	io.Writer
+	unusable func(error) error
+}
+
+func (w *written) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	return n, unusableIf(err, w.unusable)
+}
+
+func unusableIf(err error, unusable func(error) error) error {
+	if err == nil {
+		return nil
+	}
+	return unusable(err)
 }
 
 // Import is peer store import and its flags.
@@ -97,7 +124,10 @@ func (c *Import) Run(t *terminal.Terminal) int {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		n, err := s.Import(f, secret)
+		progress := begin(t, "")
+		progress.counts(importingStore, 1<<20)
+		n, err := s.Import(&countedFile{Reader: f, progress: progress}, secret)
+		progress.end()
 		if e, ok := trouble.AsError[*store.FormatError](err); ok {
 			err = trouble.ExportUnusable(e.Err) // no store.json is wrong
 		}

@@ -86,6 +86,8 @@ func create(ctx context.Context, o store.Options, kind store.Kind, p *passphrase
 func open(ctx context.Context, o store.Options, kind store.Kind, p *passphrase) (s *store.Store, err error) {
 	err = p.for3(ctx, kind, func(secret []byte) error {
 		o.Protection.Passphrase = secret
+		progress := begin(p.terminal, openingStore)
+		defer progress.end()
 		s, err = store.Open(o)
 		return err
 	})

@@ -95,3 +95,13 @@ func missing(u *export.Unproved) string {
 func moreMissing(n int) string {
 	return screen.Plural(n, "and of 1 more", "and of %d more")
 }
+
+// What takes long.
+const (
+	openingStore    = "opening the store"
+	readingMessages = "%d messages read"
+	readingProof    = "%d parts of what proves them read"
+	verifyingFile   = "verifying"
+	exportingStore  = "exporting: %d MiB written"
+	importingStore  = "importing: %d MiB read"
+)

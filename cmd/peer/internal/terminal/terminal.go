@@ -21,6 +21,7 @@ type Terminal struct {
 
 	Input  bool // somebody types the commands
 	Output bool // somebody reads the answers
+	Errors bool // and what stands beside them, in Stderr
 	Colour bool
 	// Secret asks for a PIN without showing it; needed where input is set.
 	Secret func(ctx context.Context, prompt string) (string, error)
@@ -33,7 +34,7 @@ type Terminal struct {
 // This is the one that the program was started at.
 func This() Terminal {
 	t := Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Input: term.IsTerminal(int(os.Stdin.Fd())), Output: term.IsTerminal(int(os.Stdout.Fd())), Secret: askSecret, Quiet: quiet,
+		Input: term.IsTerminal(int(os.Stdin.Fd())), Output: term.IsTerminal(int(os.Stdout.Fd())), Errors: term.IsTerminal(int(os.Stderr.Fd())), Secret: askSecret, Quiet: quiet,
 		Interrupts: func(c chan<- os.Signal) func() {
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 			return func() { signal.Stop(c) }

@@ -94,9 +94,9 @@ var rows = []row{
 	on(evidenceUnproved),
 	on(evidenceUntrusted),
 	on(evidenceStamp),
-	is(evidence.ErrTooMuch, evidenceTooLarge),
 	on(func(e *evidence.LineError) Trouble { return evidenceFalse(e) }),
-	on(func(e *evidence.FileError) Trouble { return evidenceFalse(e) }),
+	on(func(e *evidence.FileError) Trouble { return evidenceFalse(e) }), // one of too much, too, which nobody here has made
+	is(evidence.ErrTooMuch, evidenceTooLarge),
 
 	// The card.
 	on(pinRefused),

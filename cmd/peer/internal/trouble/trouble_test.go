@@ -14,6 +14,7 @@ import (
 	"sinete/cardauth/seal"
 	"sinete/cardauth/softcard"
 	"sinete/peer"
+	"sinete/peer/evidence"
 	"sinete/peer/presence"
 	"sinete/peer/store"
 	"sinete/transport"
@@ -56,6 +57,9 @@ func TestExplain(t *testing.T) {
 		{&store.KeyringError{Err: errors.New("x")}, "keyring-unusable", 1},
 		{&store.FullError{Err: errors.New("x")}, "store-full", 1},
 		{&store.IOError{Op: "sync", Err: &fs.PathError{Op: "sync", Path: "p", Err: errors.New("x")}}, "store-failed", 1},
+		{evidence.ErrTooMuch, "evidence-too-large", 1},
+		{&evidence.FileError{Err: evidence.ErrTooMuch}, "evidence-invalid", 3},
+		{EvidenceFile(fs.ErrExist), "evidence-file", 1},
 		{&cardauth.PINError{Card: "c"}, "pin-wrong", 3},
 		{&cardauth.PINError{Card: "c", Locked: true}, "pin-locked", 3},
 		{&pkcs11card.NotFoundError{URI: "pkcs11:", Err: &pkcs11card.ModuleError{Err: errors.New("dlopen")}}, "no-card", 1},
