@@ -83,7 +83,8 @@ func Dial(ctx context.Context, socket net.PacketConn, relay net.Addr, cfg Client
 }
 
 func dialError(ctx context.Context, relay net.Addr, err error) error {
-	_, answered := errors.AsType[*quic.TransportError](err)
+	e, answered := errors.AsType[*quic.TransportError](err)
+	answered = answered && (e.Remote || e.ErrorCode != quic.InternalError) // which says here that nothing could be sent: there is no way there
 	err = typed(err)
 	lost, silent := err.(*LostError)
 	switch {

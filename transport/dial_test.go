@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,9 @@ func TestDialErrors(t *testing.T) {
 		if d := time.Since(start); d != 5*time.Second {
 			t.Errorf("given up after %v", d)
 		}
+		if _, err = transport.Dial(t.Context(), noWay{n.Endpoint()}, nobody, trust()); !errors.As(err, &unreachable) {
+			t.Errorf("no way there: %v", err)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err = transport.Dial(ctx, n.Endpoint(), nobody, trust())
@@ -57,6 +61,13 @@ func TestDialErrors(t *testing.T) {
 			t.Errorf("cancelled: %v", err)
 		}
 	})
+}
+
+// noWay is the socket of a machine without a network.
+type noWay struct{ net.PacketConn }
+
+func (noWay) WriteTo([]byte, net.Addr) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "udp", Err: syscall.ENETUNREACH}
 }
 
 func TestOtherProtocols(t *testing.T) {
