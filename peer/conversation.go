@@ -162,7 +162,10 @@ func (c *Conversation) drive() {
 	if err == nil {
 		expiry := time.AfterFunc(time.Until(c.other.Until()), func() { c.end(wire.CodeCertificateExpired, true) })
 		defer expiry.Stop()
-		defer c.recheck()()
+		c.running.Go(func() {
+			defer c.recheck()()
+			<-c.ctx.Done() // which comes later than the last that this side sends
+		})
 		if !c.MayWrite {
 			c.failWaiting()
 			c.running.Go(c.acknowledgeAlone)
