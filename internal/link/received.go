@@ -37,8 +37,9 @@ var (
 // block has room for whatever one frame holds.
 type block [wire.MaxFrameBody]byte
 
-// fewBytes is what a flight may have before it gets blocks: short flights, of many lanes, shall not hold long ones.
-const fewBytes = 8 << 10
+// fewBytes is what a flight may have before it gets blocks: short flights, of many lanes or waiting for one that is slow, shall not hold much more
+// than they need.
+const fewBytes = 16 << 10
 
 // room is where a payload is decrypted to that has n bytes at most.
 func (f *Received) room(n int) []byte {
