@@ -51,9 +51,12 @@ func TestEvidenceFiles(t *testing.T) {
 		return append([]string{"evidence", "export", "--store", store, "--with", "Bruno", "--trust", trust, file}, more...)
 	}
 	verify := func(file string) []string { return []string{"evidence", "verify", "--trust", trust, file} }
-	forced := "Is that its name, and may you read and write there? --force writes over one that is there."
 	unusable := func(what, path, why string) string {
-		return fmt.Sprintf("the file of the evidence: %s %s: %s. %s", what, path, why, forced)
+		advice := "Is that its name, and may you read and write there?"
+		if strings.HasSuffix(why, "exists") {
+			advice = "Name another one. peer evidence export --force writes over one that is there."
+		}
+		return fmt.Sprintf("the file of the evidence: %s %s: %s. %s", what, path, why, advice)
 	}
 
 	must(t, os.WriteFile(file, []byte("of before"), 0o644))

@@ -98,7 +98,7 @@ func TestFullDiskOfExports(t *testing.T) {
 	must(t, os.WriteFile(secret, []byte("correct horse"), 0o600))
 	full := "write " + file + ": no space left on device. "
 	tells(t, 1, []string{"evidence", "export", "--store", store, "--with", "Bruno", "--all", "--trust", filepath.Join(trial, "trust"), file},
-		"error", "code", "evidence-file", "text", "the file of the evidence: "+full+"Is that its name, and may you read and write there? --force writes over one that is there.")
+		"error", "code", "evidence-file", "text", "the file of the evidence: "+full+"Is that its name, and may you read and write there?")
 	tells(t, 1, []string{"store", "export", store, file, "--export-passphrase", "file:" + secret},
 		"error", "code", "export-unusable", "text", "the export: "+full+"An export is written to a file that is not there yet, and read from one that peer store export has written whole.")
 	if left, err := os.ReadDir(disk); err != nil || len(left) != 1 {
