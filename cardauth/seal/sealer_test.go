@@ -224,9 +224,12 @@ func TestSoftwareKeyIsPaced(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for i := 1; i < 5; i++ {
-			if d := key.starts[i].Sub(key.starts[i-1]); d != 40*time.Millisecond {
-				t.Errorf("signature %d started %v after the one before, want 40ms", i, d)
+		if d := key.starts[1].Sub(key.starts[0]); d != key.delay {
+			t.Errorf("what came right behind the first signature waited until %v after its start", d)
+		}
+		for i := 2; i < 5; i++ {
+			if d := key.starts[i].Sub(key.starts[i-2]); d != 80*time.Millisecond {
+				t.Errorf("signature %d started %v after the one before the last, want 80ms", i, d)
 			}
 		}
 
@@ -267,8 +270,8 @@ func TestPaceIsOfTheLastSixteen(t *testing.T) {
 		}
 		_, _ = s.Seal(t.Context(), "", statements("x"))
 		last := len(key.starts) - 1
-		if d := key.starts[last].Sub(key.starts[last-1]); d != 40*time.Millisecond {
-			t.Errorf("started %v after the one before, want 40ms", d)
+		if d := key.starts[last].Sub(key.starts[last-2]); d != 80*time.Millisecond {
+			t.Errorf("started %v after the one before the last, want 80ms", d)
 		}
 	})
 }
