@@ -58,8 +58,9 @@ func TestRecheckKeepsItsBound(t *testing.T) {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
-		defer Recheck(ctx, p, party, bound, func(err error) { t.Error(err) })()
+		stop := Recheck(ctx, p, party, bound, func(err error) { t.Error(err) })
 		<-ctx.Done()
+		stop()
 		last := began
 		for i, at := range a.at {
 			if gap := at.Sub(last); gap+a.within[i] > bound || gap < bound/4 {
@@ -97,7 +98,7 @@ func TestNobodyIsAskedAfterTheStop(t *testing.T) {
 	p, party, _ := met(t, a)
 	synctest.Test(t, func(t *testing.T) {
 		stop := Recheck(t.Context(), p, party, time.Minute, func(err error) { t.Error(err) })
-		for len(a.at) == 0 {
+		for !a.asking.Load() {
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
 		}
