@@ -129,24 +129,6 @@ func TestLoadOnDisk(t *testing.T) {
 	}
 }
 
-// Cards of SoftHSM2, by PKCS #11, and soft ones in turns.
-func TestLoadSoftHSM(t *testing.T) {
-	for _, key := range []string{"p256", "rsa2048"} {
-		r, err := load(bounded(t), options(t, "-n", "200", "-window", "64", "-card", "softhsm", "-key", key), os.Stderr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range []*Figures{&r.Figures, r.Beside} {
-			if err := f.faults(r.BesideName); err != nil || f.Received != 200 || f.Signatures == 0 {
-				t.Errorf("%s: %.0f messages received, %.0f signatures: %v", key, f.Received, f.Signatures, err)
-			}
-		}
-		if r.BesideName != "soft cards" {
-			t.Errorf("beside it %q was measured", r.BesideName)
-		}
-	}
-}
-
 // Half of what goes at most, and the largest texts.
 func TestLoadAtARate(t *testing.T) {
 	r, err := load(bounded(t), options(t, "-n", "100", "-window", "16", "-rate", "0.5x", "-size", "61000", "-conversations", "4"), os.Stderr)
