@@ -137,7 +137,7 @@ func (k *Rekeyer) late(b *bounds) {
 			k.timer = time.AfterFunc(left, func() { k.late(b) })
 		}
 		k.mu.Unlock()
-		k.Now()
+		k.renew(b)
 		return
 	}
 	k.stops(b)
@@ -147,15 +147,18 @@ func (k *Rekeyer) late(b *bounds) {
 func (k *Rekeyer) Note() {
 	b := k.bounds.Load()
 	if k.channel.Envelopes() >= b.due || !b.dueAt.IsZero() && !time.Now().Before(b.dueAt) {
-		k.Now()
+		k.renew(b)
 	}
 }
 
 // Now begins a rekeying, or has the other side begin one, unless one runs or is asked for.
-func (k *Rekeyer) Now() {
+func (k *Rekeyer) Now() { k.renew(k.bounds.Load()) }
+
+// renew is Now, unless the epoch of those bounds has ended meanwhile: the next one is not to be short for that.
+func (k *Rekeyer) renew(b *bounds) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.busy || k.closed || k.ctx.Err() != nil {
+	if k.busy || k.closed || k.ctx.Err() != nil || k.bounds.Load() != b {
 		return
 	}
 	if k.channel.Role == wire.RoleInitiator {
@@ -198,7 +201,7 @@ func (k *Rekeyer) Stopped() (stopped bool, wait <-chan struct{}) {
 	if k.channel.Envelopes() < b.hard && (b.hardAt.IsZero() || time.Now().Before(b.hardAt)) {
 		return false, nil
 	}
-	k.Now() // what went too far may have been the first to count
+	k.renew(b) // what went too far may have been the first to count
 	k.stops(b)
 	return true, b.over
 }
@@ -475,26 +478,4 @@ func (k *Rekeyer) awaits(own bool, missing error) (news bool) {
 		k.missing = missing
 	}
 	return news
-}
-
-// Bucket lets so many through at once, and so many a second after that.
-type Bucket struct {
-	taken float64
-	at    time.Time
-}
-
-// Idle reports whether nothing is left that Take would remember.
-func (b *Bucket) Idle(now time.Time, perSecond float64) bool {
-	return b.taken <= now.Sub(b.at).Seconds()*perSecond
-}
-
-// Take reports whether one more may pass.
-func (b *Bucket) Take(now time.Time, atOnce, perSecond float64) bool {
-	b.taken = max(0, b.taken-now.Sub(b.at).Seconds()*perSecond)
-	b.at = now
-	if b.taken+1 > atOnce {
-		return false
-	}
-	b.taken++
-	return true
 }
