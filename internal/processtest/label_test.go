@@ -16,8 +16,7 @@ import (
 // lines starts somebody's program for a person to read, and waits until the session is open.
 func lines(t *testing.T, r *relay, card string) *process {
 	t.Helper()
-	p := start(t, "the program with the card "+card, filepath.Join(bin, "peer"), []string{"XDG_CONFIG_HOME=" + filepath.Join(trial, "config")},
-		"chat", r.address, "--card", card, "--trust", filepath.Join(trial, "trust"), "--revocation", "off")
+	p := startChat(t, card, nil, lineArgs(r.address, card))
 	p.reads("^logged in at ")
 	return p
 }

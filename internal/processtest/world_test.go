@@ -103,13 +103,23 @@ func startRelayAt(t *testing.T, dir, address string, env ...string) *relay {
 // chat starts somebody's program. Flags that stand in args as well win over those given here.
 func chat(t *testing.T, address, card string, env []string, args ...string) *process {
 	t.Helper()
+	return startChat(t, card, env, chatArgs(address, card, args...))
+}
+
+func startChat(t *testing.T, card string, env, args []string) *process {
+	t.Helper()
 	name, _, _ := strings.Cut(card, "?")
-	return start(t, "the program with the card "+name, filepath.Join(bin, "peer"), append(testEnv(), env...), chatArgs(address, card, args...)...)
+	return start(t, "the program with the card "+name, filepath.Join(bin, "peer"), append(testEnv(), env...), args...)
 }
 
 // chatArgs is how somebody's program is called.
 func chatArgs(address, card string, args ...string) []string {
-	return append([]string{"chat", address, "--card", card, "--trust", filepath.Join(trial, "trust"), "--revocation", "off", "--json"}, args...)
+	return lineArgs(address, card, append([]string{"--json"}, args...)...)
+}
+
+// lineArgs is the same for a person to read.
+func lineArgs(address, card string, args ...string) []string {
+	return append([]string{"chat", address, "--card", card, "--trust", filepath.Join(trial, "trust"), "--revocation", "off"}, args...)
 }
 
 // testEnv has the program use none of the configuration of whoever runs the tests.
