@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"sinete/cardauth"
 	"sinete/cardauth/seal"
 	"sinete/cardauth/softcard"
+	"sinete/internal/judge"
 	"sinete/internal/trialpki"
 	"sinete/wire"
 )
@@ -137,20 +137,8 @@ func newForks(t *testing.T) *forks {
 // shell runs a verify.sh with openssl, sha256sum and sh, and nothing else, and reports whether it accepts a folder.
 func shell(t *testing.T, script, root, folder string) (output string, ok bool) {
 	t.Helper()
-	tools := filepath.Join(t.TempDir(), "bin")
-	must(t, os.MkdirAll(tools, 0o700))
-	for _, name := range []string{"openssl", "sha256sum", "sh"} {
-		path, err := exec.LookPath(name)
-		must(t, err)
-		_ = os.Symlink(path, filepath.Join(tools, name)) // once
-	}
-	c := exec.Command(filepath.Join(tools, "sh"), script, root, folder)
-	c.Env = []string{"PATH=" + tools}
-	out, err := c.CombinedOutput()
-	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
-		t.Fatal(err)
-	}
-	return string(out), err == nil && strings.Contains(string(out), "PROVED: a fork")
+	status, stdout, stderr := judge.New(t, "sh").Run(filepath.Dir(script), root, folder)
+	return stdout + stderr, status == 0 && strings.Contains(stdout, "PROVED: a fork")
 }
 
 // unpack writes the files of a proof to a folder.

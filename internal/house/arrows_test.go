@@ -70,7 +70,6 @@ var rooms = []room{
 	{name: "peer/evidence/internal/bundle", imports: "", pure: true},
 	{name: "peer/evidence/internal/facts", imports: "wire cardauth cardauth/seal"},
 	{name: "peer/evidence/internal/stamp", imports: ""},
-	{name: "peer/evidence/evidencetest", imports: ""},
 
 	{name: "cmd/relay", imports: "wire cardauth cardauth/* transport relay relay/* internal/link internal/heap"},
 	{name: "cmd/peer", imports: "wire cardauth cardauth/* transport peer peer/* internal/link internal/heap cmd/peer/internal/*"},
@@ -92,6 +91,7 @@ var rooms = []room{
 	{name: "internal/program", imports: ""},
 	{name: "internal/heap", imports: ""},
 	{name: "internal/flock", imports: ""},
+	{name: "internal/judge", imports: ""},
 	{name: "internal/udpproxy", imports: ""},
 	{name: "internal/demo", imports: "internal/program"},                    // sees the programs from outside only
 	{name: "internal/processtest", imports: "internal/program"},             // its tests too, and they judge by the protocol's text alone
@@ -106,7 +106,7 @@ var rooms = []room{
 // testRooms are for tests: no program links them, and every test may import them.
 var testRooms = []string{"peer/store/storetest",
 	"cardauth/cardtest", "transport/transporttest", "internal/vcard", "internal/vcard/reader", "internal/udpproxy",
-	"peer/store/internal/journal/journaltest", "peer/evidence/evidencetest",
+	"peer/store/internal/journal/journaltest", "internal/judge",
 }
 
 // testHelpers are what tests may import beside their room's own arrows.

@@ -10,7 +10,7 @@ import (
 	"sinete/internal/trialpki"
 	"sinete/wire"
 
-	"sinete/peer/evidence/evidencetest"
+	"sinete/internal/judge"
 	"sinete/peer/evidence/internal/bundle"
 )
 
@@ -234,7 +234,7 @@ var delegatedLies = map[string]struct {
 // Both verifiers refuse the same lies, though the manifest fits.
 func TestLies(t *testing.T) {
 	w := newWorld(t)
-	j := evidencetest.NewJudge(t, "sh")
+	j := judge.New(t, "sh")
 	check := func(t *testing.T, f *forgery, tell func(*forgery), why string) {
 		t.Parallel()
 		tell(f)

@@ -11,7 +11,7 @@ import (
 	"sinete/internal/trialpki"
 	"sinete/wire"
 
-	"sinete/peer/evidence/evidencetest"
+	"sinete/internal/judge"
 	"sinete/peer/evidence/internal/bundle"
 )
 
@@ -87,7 +87,7 @@ func TestScriptAccepts(t *testing.T) {
 				shells = append(shells, []string{"bash", "--posix"})
 			}
 			for _, shell := range shells {
-				j := evidencetest.NewJudge(t, shell...)
+				j := judge.New(t, shell...)
 				words := j.Accepts(j.Folder(files))
 				for _, want := range []string{
 					fmt.Sprintf("Person 1 is %s,", s.people[0].Identity),
@@ -118,7 +118,7 @@ func TestScriptTrust(t *testing.T) {
 	w, another := newWorld(t), newWorld(t)
 	f := scene(t, w, wire.SchemeP256)
 	short(f)
-	j := evidencetest.NewJudge(t, "sh")
+	j := judge.New(t, "sh")
 	dir := j.Folder(f.bundle())
 	trust := func(certificates ...*x509.Certificate) string {
 		var b []byte
@@ -155,7 +155,7 @@ func TestScriptIdentities(t *testing.T) {
 	short(f)
 	f.converse(people[2], people[3])
 	short(f)
-	j := evidencetest.NewJudge(t, "sh")
+	j := judge.New(t, "sh")
 	words := j.Accepts(j.Folder(f.bundle()))
 	for _, p := range people {
 		if !strings.Contains(words, " is "+p.Identity+",\n") {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"sinete/peer/evidence/evidencetest"
+	"sinete/internal/judge"
 	"sinete/peer/evidence/internal/bundle"
 )
 
@@ -46,7 +46,7 @@ func changes(files map[string][]byte) (all []change) {
 func TestScriptRefusesEveryByte(t *testing.T) {
 	files, err := bundle.Unpack(small(t).Bundle)
 	must(t, err)
-	sampled(t, files, changes(files), func(t *testing.T, j *evidencetest.Judge, dir string, c change) {
+	sampled(t, files, changes(files), func(t *testing.T, j *judge.Judge, dir string, c change) {
 		must(t, os.WriteFile(filepath.Join(dir, c.file), c.in(files), 0o600))
 		status, stdout, _ := j.Run(dir)
 		if status == 0 || strings.Contains(stdout, "VERIFIED") {
@@ -61,7 +61,7 @@ func TestScriptRefusesEveryByteOfTheProof(t *testing.T) {
 	must(t, err)
 	proof := maps.Clone(files)
 	maps.DeleteFunc(proof, func(name string, _ []byte) bool { return bundle.Derived(name) })
-	sampled(t, files, changes(proof), func(t *testing.T, j *evidencetest.Judge, dir string, c change) {
+	sampled(t, files, changes(proof), func(t *testing.T, j *judge.Judge, dir string, c change) {
 		again := maps.Clone(files)
 		again[c.file] = c.in(files)
 		again[bundle.Manifest] = bundle.ManifestOf(again)
@@ -80,14 +80,14 @@ func (c change) in(files map[string][]byte) []byte {
 }
 
 // sampled tries one of EVERY changes, in two folders that hold the files again each time.
-func sampled(t *testing.T, files map[string][]byte, all []change, try func(t *testing.T, j *evidencetest.Judge, dir string, c change)) {
+func sampled(t *testing.T, files map[string][]byte, all []change, try func(t *testing.T, j *judge.Judge, dir string, c change)) {
 	every := 499
 	if s := os.Getenv("EVERY"); s != "" {
 		n, err := strconv.Atoi(s)
 		must(t, err)
 		every = n
 	}
-	j := evidencetest.NewJudge(t, "sh")
+	j := judge.New(t, "sh")
 	j.Accepts(j.Folder(files))
 	first := rand.IntN(every)
 	t.Logf("one of %d changes from number %d on, of %d", every, first, len(all))

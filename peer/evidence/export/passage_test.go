@@ -15,8 +15,8 @@ import (
 	"sinete/peer/store"
 	"sinete/wire"
 
+	"sinete/internal/judge"
 	"sinete/peer/evidence"
-	"sinete/peer/evidence/evidencetest"
 	"sinete/peer/evidence/internal/bundle"
 	"sinete/peer/evidence/internal/facts"
 )
@@ -85,7 +85,7 @@ func TestRelayStates(t *testing.T) {
 	for name, wanted := range map[string][]Range{"relay.example": nil, "192.0.2.7": {{true, 3, 3}}, "2001:db8::7": {{true, 1, 1}, {false, 1, 1}}} {
 		s := told(t, p256, p384)
 		s.through(t, name)
-		j := evidencetest.NewJudge(t, "sh")
+		j := judge.New(t, "sh")
 		for _, by := range []*talker{s.ana, s.rui}[:1+len(wanted)/2] {
 			x := s.export(by, wanted...)
 			_, err := evidence.Verify(x.Bundle, s.policy.Anchors)
@@ -141,7 +141,7 @@ func TestRelayLies(t *testing.T) {
 	r := s.through(t, "relay.example")
 	genuine, err := bundle.Unpack(s.export(s.ana).Bundle)
 	must(t, err)
-	j := evidencetest.NewJudge(t, "sh")
+	j := judge.New(t, "sh")
 	none := strings.Repeat("0", 64)
 	lies := map[string]struct {
 		kind string // of the line of which the first is changed
@@ -200,7 +200,7 @@ func TestRelayLies(t *testing.T) {
 	}
 }
 
-func refusedByBoth(t testing.TB, j *evidencetest.Judge, what string, files map[string][]byte) {
+func refusedByBoth(t testing.TB, j *judge.Judge, what string, files map[string][]byte) {
 	t.Helper()
 	files[bundle.Manifest] = bundle.ManifestOf(files)
 	if _, _, err := evidence.Make(files); err == nil {

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"sinete/internal/judge"
 	"sinete/peer/evidence"
-	"sinete/peer/evidence/evidencetest"
 	"sinete/peer/evidence/internal/bundle"
 	"sinete/peer/evidence/internal/stamp"
 )
@@ -130,7 +130,7 @@ func TestStamp(t *testing.T) {
 		t.Errorf("a stamp of an authority that is not trusted: %v", err)
 	}
 
-	j := evidencetest.NewJudge(t, "sh")
+	j := judge.New(t, "sh")
 	words := j.Accepts(j.Folder(files))
 	if want := fmt.Sprintf("was there on %s.\n", date); !strings.Contains(words, want) || !strings.Contains(words, fmt.Sprintf("%x", evidence.Fingerprint(tsa.anchor))) {
 		t.Errorf("it does not say %q:\n%s", want, words)

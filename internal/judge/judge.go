@@ -1,5 +1,5 @@
-// Package evidencetest is what tests of evidence share: somebody who has nothing but the files of a bundle.
-package evidencetest
+// Package judge is what tests of proofs share: somebody who has nothing but the files of a bundle, or of a fork proof.
+package judge
 
 import (
 	"bytes"
@@ -20,8 +20,8 @@ type Judge struct {
 	shell []string
 }
 
-// NewJudge is one with that shell, and the arguments that it is given first.
-func NewJudge(t testing.TB, shell ...string) *Judge {
+// New is one with that shell, and the arguments that it is given first.
+func New(t testing.TB, shell ...string) *Judge {
 	t.Helper()
 	j := &Judge{t, t.TempDir(), shell}
 	for _, name := range []string{"openssl", "sha256sum", shell[0]} {
