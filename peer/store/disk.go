@@ -91,7 +91,7 @@ func open(files journal.Disk, key [32]byte, id [16]byte, logger *slog.Logger, wh
 
 func blank(files journal.Disk, key [32]byte, id [16]byte) (*Store, *snapshot, *replay) {
 	s := NewMemory()
-	return s, newSnapshot(files, key, id), &replay{store: s, blobs: map[[32]byte]bool{}, levels: levels{}}
+	return s, newSnapshot(files, key, id), newReplay(s, map[[32]byte]bool{})
 }
 
 func (d *disk) snapshot(s *Store) {

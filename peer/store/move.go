@@ -252,7 +252,7 @@ func (s *Store) merge(from *Store) (int, error) {
 	defer s.mu.Unlock()
 	s.disk.mu.Lock()
 	defer s.disk.mu.Unlock()
-	p := &replay{store: s, blobs: s.disk.blobs, levels: levels{}}
+	p := newReplay(s, s.disk.blobs)
 	for _, r := range m.records {
 		p.apply(r)
 	}

@@ -19,6 +19,10 @@ type replay struct {
 	bad    int // records of the journal that are none of ours
 }
 
+func newReplay(s *Store, blobs map[[32]byte]bool) *replay {
+	return &replay{store: s, blobs: blobs, levels: levels{}}
+}
+
 func (p *replay) visit(_ journal.Position, b []byte) error {
 	r, err := record.Parse(b)
 	if err != nil {

@@ -357,8 +357,9 @@ func FuzzReplay(f *testing.F) {
 		(&record.Marks{Contact: 1, Shown: 1 << 60, Delivered: 1 << 60}).Append(nil))
 	f.Add((&record.Received{Contact: 1, First: 1 << 63, Flight: *from(0, "a", "b")}).Append(nil), (&record.Named{Contact: 1, Identity: "a"}).Append(nil),
 		(&record.Failed{Contact: 1, First: 9, Last: 1}).Append(nil))
+	f.Add((&record.Levels{Channel: [32]byte{1}}).Append(nil), (&record.Blob{Bytes: []byte("a certificate")}).Append(nil), (&record.Channel{Contact: 1}).Append(nil))
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
-		p := &replay{store: NewMemory(), blobs: map[[32]byte]bool{}}
+		p := newReplay(NewMemory(), map[[32]byte]bool{})
 		for _, r := range [][]byte{a, b, c, b, a} {
 			must(t, p.visit(journal.Position{}, r))
 		}
