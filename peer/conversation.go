@@ -76,6 +76,9 @@ type sending struct {
 	receipts map[Stage]uint64 // next number of each stage
 	stalled  *time.Timer
 
+	acknowledges time.Duration // how long the relay lately had a flight before its acknowledgement went; mu guards it
+	paced        *time.Timer   // the driver's: fires when the next flight may go
+
 	perEnvelope time.Duration // the driver's: what an envelope of the last long flight took, QUIC's taking it from there included; 0 before the first
 
 	saidMachine, saidNoticed bool // the driver's: sayMachines has
@@ -94,6 +97,8 @@ type sentFlight struct {
 	hop, inner wire.Place
 	next       uint64 // number after the last text in it or before it
 	texts      bool
+	began      time.Time      // when its seal was asked for
+	answered   bool           // by the relay or by the other person
 	noticed    *store.Machine // what it tells of, if it does
 }
 
@@ -111,7 +116,7 @@ func (s *Session) begin(lane *link.Lane, open wire.Open) (*Conversation, error) 
 		session: s, lane: lane, events: newQueue(), established: make(chan struct{}), in: newIncoming(), ended: make(chan struct{})}
 	c.handshaking = handshaking{role: open.Role, suites: s.cfg.Suites, chosen: open.Other.Certificate, frames: make(chan wire.Frame, 4),
 		rekeying: &handshakeLane{conversation: c, more: make(chan struct{}, 1)}}
-	c.sending = sending{room: make(chan struct{}, 1), progress: make(chan struct{}, 1), owed: make(chan struct{}, 1), receipts: map[Stage]uint64{}}
+	c.sending = sending{room: make(chan struct{}, 1), progress: make(chan struct{}, 1), owed: make(chan struct{}, 1), receipts: map[Stage]uint64{}, paced: time.NewTimer(0)}
 	c.byeAsked, c.byeSent = make(chan struct{}), make(chan struct{})
 	c.ctx, c.cancel = context.WithCancelCause(s.link.Context())
 	unasked := false

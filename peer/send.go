@@ -46,7 +46,10 @@ func (c *Conversation) send() error {
 			if err = c.sayMachines(); err != nil {
 				return err
 			}
-			if texts, err = c.nextTexts(len(items), bytes); err != nil {
+			if leaving || c.mayFollow() {
+				texts, err = c.nextTexts(len(items), bytes)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -87,6 +90,7 @@ func (c *Conversation) waitForMore(leaving, stopped bool, keys <-chan struct{}) 
 	select {
 	case <-c.talk.More():
 	case <-c.room:
+	case <-c.paced.C:
 	case <-c.rekeying.more:
 	case <-keys:
 	case <-heard:
@@ -220,7 +224,7 @@ func (f *outgoing) send(n int, content func(i int) wire.Content) error {
 	}, Heads: func(closing wire.Place) []wire.Head {
 		h := c.inner.Closing()
 		c.mu.Lock()
-		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: f.next, texts: f.texts, noticed: f.noticed})
+		c.flights = append(c.flights, sentFlight{hop: closing, inner: *h.Mine, next: f.next, texts: f.texts, noticed: f.noticed, began: time.Now()})
 		if c.stalled == nil {
 			c.stalled = time.AfterFunc(wire.UnconfirmedAfter*time.Second, c.unconfirmed)
 		}
@@ -258,6 +262,7 @@ func (c *Conversation) relayed(e *wire.SealEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.taken(e)
+	c.answered(func(f *sentFlight) bool { return !f.hop.After(p) })
 	for i := len(c.flights) - 1; i >= 0; i-- {
 		if f := c.flights[i]; f.texts && !f.hop.After(p) {
 			c.talk.Relayed(f.next)
@@ -271,6 +276,7 @@ func (c *Conversation) relayed(e *wire.SealEntry) {
 func (c *Conversation) confirmed(e *wire.SealEntry) {
 	p := e.Head.Yours
 	c.mu.Lock()
+	c.answered(func(f *sentFlight) bool { return !f.inner.After(p) })
 	k := 0
 	next, texts := uint64(0), false
 	for k < len(c.flights) && !c.flights[k].inner.After(p) {

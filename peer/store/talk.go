@@ -108,6 +108,23 @@ func (t *Talk) Take(n, bytes, overhead int) []Text {
 	return slices.Clone(waiting[:k])
 }
 
+// Fills reports whether texts wait to be taken that are n or more, or bytes or more, overhead for each counted.
+func (t *Talk) Fills(n, bytes, overhead int) bool {
+	t.contact.mu.Lock()
+	defer t.contact.mu.Unlock()
+	o := &t.contact.out
+	if t != o.talk {
+		return false
+	}
+	waiting := o.waiting[o.taken:]
+	for i := range waiting {
+		if bytes -= len(waiting[i].Text) + overhead; bytes <= 0 || i+1 == n {
+			return true
+		}
+	}
+	return false
+}
+
 // sameLabel reports whether two texts of the owner's may stand in one flight.
 func sameLabel(a, b *Text) bool { return a.Labelled == b.Labelled && a.Label.Equal(b.Label) }
 
