@@ -24,7 +24,7 @@ type Party struct {
 	Anchor          *x509.Certificate
 
 	verified []*x509.Certificate // from leaf to anchor
-	staples  [][]byte            // of verified
+	staples  [][]byte            // of verified; nil once Settle has seen them
 }
 
 func newParty(chain []*x509.Certificate, staples [][]byte) *Party {

@@ -41,15 +41,27 @@ func (revocationOff) Settle(context.Context, Claim, time.Duration) error    { re
 func (revocationOff) Staples(context.Context, []*x509.Certificate) [][]byte { return nil }
 
 // Settle decides whether the certificates of a party that this policy has verified still hold, and may ask the network. Nobody
-// seals or does anything for a party before.
-func (p *Policy) Settle(ctx context.Context, party *Party) error { return p.Recheck(ctx, party, 0) }
+// seals or does anything for a party before. It is called once, and what the party has stapled is forgotten then: thousands of bytes, which are no
+// use in a session.
+func (p *Policy) Settle(ctx context.Context, party *Party) error {
+	staples := party.staples
+	party.staples = nil
+	return p.settle(ctx, party, staples, 0)
+}
 
 // Recheck is Settle during a session: what this side learned longer ago than within is asked again.
 func (p *Policy) Recheck(ctx context.Context, party *Party, within time.Duration) error {
+	return p.settle(ctx, party, nil, within)
+}
+
+func (p *Policy) settle(ctx context.Context, party *Party, staples [][]byte, within time.Duration) error {
 	if p.Revocation == nil {
 		return noRevocation(party.Certificate)
 	}
-	return coded(party.Certificate, p.Revocation.Settle(ctx, Claim{party.verified, party.staples, p.now()}, within))
+	if staples == nil {
+		staples = make([][]byte, len(party.verified))
+	}
+	return coded(party.Certificate, p.Revocation.Settle(ctx, Claim{party.verified, staples, p.now()}, within))
 }
 
 // Staples returns what a party, which this side is itself, can show of its chain: element i speaks of element i of chain, as it is sent.

@@ -29,7 +29,7 @@ const (
 	// stallChecks is into how many waits FrameTimeout is cut, so that a writer knows when it last got further.
 	stallChecks = 6
 
-	smallBuffer = 1 << 10                   // a reader's own, enough for what an idle session exchanges
+	smallBuffer = 1 << 10                   // a reader's first, enough for what an idle session exchanges
 	largeBuffer = 1 + 4 + wire.MaxFrameBody // the longest frame: type, length, body
 	fullBlock   = 32 << 10                  // bytes to write together, from which a block takes no more frames
 	keptBlock   = 128 << 10                 // a larger one, after very large frames, is left to the garbage collector

@@ -10,17 +10,22 @@ import (
 	"sinete/wire"
 )
 
-// largeBuffers lend a reader the room for a whole frame; idle streams, of which there are many, give it back.
-var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+// Buffers are lent to a reader from the first byte of something until all is returned: idle streams, of which there are many, hold none. A
+// large one has room for a whole frame.
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
+	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+)
 
 // reader is the receiving half of a stream.
 type reader struct {
-	small    []byte             // cap smallBuffer, made with the first read
-	large    *[largeBuffer]byte // nil when in lies in small
-	in       []byte             // read and not yet returned from off on
+	small    *[smallBuffer]byte // where in lies, or
+	large    *[largeBuffer]byte
+	in       []byte // read and not yet returned from off on
 	off      int
-	begun    bool // a deadline runs for the frame at off
-	deadline bool // some deadline is set
+	begun    bool    // a deadline runs for the frame at off
+	deadline bool    // some deadline is set
+	ahead    [1]byte // the byte that is waited for, read only to notice that it is there
 }
 
 // ReadFrame returns the next frame, whose body is valid until the next call. At the end of the stream it returns io.EOF; an
@@ -50,15 +55,19 @@ func (s *Stream) ReadFrame() (wire.Frame, error) {
 // fill reads what there is, at least a byte.
 func (s *Stream) fill() error {
 	r := &s.reader
-	r.makeRoom()
-	switch partial := len(r.in) > 0; {
+	switch partial := r.off < len(r.in); {
 	case partial && !r.begun:
 		_ = s.qs.SetReadDeadline(time.Now().Add(FrameTimeout))
 		r.begun, r.deadline = true, true
-	case !partial && r.deadline:
-		_ = s.qs.SetReadDeadline(time.Time{})
-		r.deadline = false
+	case !partial:
+		if r.deadline {
+			_ = s.qs.SetReadDeadline(time.Time{})
+			r.deadline = false
+		}
+		r.giveBack()
+		_, _ = s.qs.Peek(r.ahead[:]) // what is wrong, if anything, Read says as well
 	}
+	r.makeRoom()
 	n, err := s.qs.Read(r.in[len(r.in):cap(r.in)])
 	r.in = r.in[:len(r.in)+n]
 	if n > 0 {
@@ -80,18 +89,27 @@ func (s *Stream) fill() error {
 func (r *reader) makeRoom() {
 	unread := r.in[r.off:]
 	switch {
-	case r.small == nil:
-		r.small = make([]byte, 0, smallBuffer)
-		r.in = r.small
-	case r.large == nil && len(r.in) == cap(r.in):
+	case r.in == nil:
+		r.small = smallBuffers.Get().(*[smallBuffer]byte)
+		r.in = r.small[:0]
+	case r.small != nil && len(r.in) == cap(r.in):
 		r.large = largeBuffers.Get().(*[largeBuffer]byte)
 		r.in = append(r.large[:0], unread...)
-	case r.large != nil && len(unread) == 0:
-		largeBuffers.Put(r.large)
-		r.large = nil
-		r.in = r.small
+		smallBuffers.Put(r.small)
+		r.small = nil
 	default:
 		r.in = append(r.in[:0], unread...)
 	}
 	r.off = 0
+}
+
+// giveBack returns a buffer in which nothing is left.
+func (r *reader) giveBack() {
+	if r.small != nil {
+		smallBuffers.Put(r.small)
+	}
+	if r.large != nil {
+		largeBuffers.Put(r.large)
+	}
+	r.small, r.large, r.in, r.off = nil, nil, nil, 0
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"slices"
 )
 
 // Version is the protocol's version, as hello offers it.
@@ -59,6 +60,14 @@ type Credentials struct {
 }
 
 func (c Credentials) append(b []byte) []byte {
+	n := 3 // counts, and that there is no delegation
+	for _, der := range c.Chain {
+		n += 2 + len(der)
+	}
+	for _, s := range c.Staples {
+		n += 2 + len(s)
+	}
+	b = slices.Grow(b, n) // at once: it is thousands of bytes
 	b = append(b, byte(len(c.Chain)))
 	for _, der := range c.Chain {
 		b = appendOpaque16(b, der)

@@ -52,7 +52,7 @@ func (k *Checker) staple(raw []byte, s subject, now time.Time) (*answer, error) 
 		if known, err = readOCSP(raw, s, &k.responders); err != nil {
 			return nil, err
 		}
-		if err := checkPlain(known, s); err != nil {
+		if err := checkPlain(known); err != nil {
 			return nil, err
 		}
 		k.staples.put(id, known)
@@ -71,7 +71,12 @@ func (k *Checker) staple(raw []byte, s subject, now time.Time) (*answer, error) 
 }
 
 // with identifies something about a certificate and its issuer, by all that its verification depends on.
-func (s subject) with(raw []byte) [32]byte {
+func (s subject) with(raw []byte) (id [32]byte) {
 	cert, issuer := sha256.Sum256(s.cert.Raw), sha256.Sum256(s.issuer.Raw)
-	return sha256.Sum256(append(append(cert[:], issuer[:]...), raw...))
+	h := sha256.New()
+	h.Write(cert[:])
+	h.Write(issuer[:])
+	h.Write(raw)
+	h.Sum(id[:0])
+	return id
 }

@@ -78,12 +78,14 @@ func TestAgainstOpenSSL(t *testing.T) {
 				t.Fatal(err)
 			}
 			k = newChecker(t, func(cfg *Config) { cfg.Now = c.clock })
-			staple, err := plain(raw, subject{cert, a.cert})
-			must(t, err)
-			if !bytes.Equal(raw, staple) { // the issuer's own certificate stands beside the signature
-				wants(t, "judged as it came", k.Judge(claim(c.clock(), raw, cert, a.cert)), isUnknown)
+			if said, err := readOCSP(raw, subject{cert, a.cert}, nil); err == nil {
+				staple, err := plain(said)
+				must(t, err)
+				if !bytes.Equal(raw, staple) { // the issuer's own certificate stands beside the signature
+					wants(t, "judged as it came", k.Judge(claim(c.clock(), raw, cert, a.cert)), isUnknown)
+				}
+				raw = staple
 			}
-			raw = staple
 			wants(t, "judged", k.Judge(claim(c.clock(), raw, cert, a.cert)), c.want)
 			if c.want == 0 {
 				wants(t, "settled by its staple", k.Settle(t.Context(), claim(c.clock(), raw, cert, a.cert), 0), 0)

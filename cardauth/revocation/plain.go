@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"bytes"
-	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 )
@@ -54,8 +53,8 @@ func layers(raw []byte) (outer responseDER, inner basicDER, err error) {
 
 // plain is a response that has been verified without anything that its signature does not cover, but for the certificate of a responder who is not the
 // issuer. It says the same.
-func plain(raw []byte, s subject) ([]byte, error) {
-	outer, inner, err := layers(raw)
+func plain(a *answer) ([]byte, error) {
+	outer, inner, err := layers(a.raw)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +63,11 @@ func plain(raw []byte, s subject) ([]byte, error) {
 		inner.Algorithm.Parameters = null
 	}
 	inner.Signature = whole(inner.Signature)
+	if a.responder == (period{}) {
+		inner.Certificates = nil
+	}
 	if len(inner.Certificates) > 0 {
-		if inner.Certificates, err = plainCertificate(inner.Certificates[0].FullBytes, s.issuer); err != nil {
+		if inner.Certificates, err = plainCertificate(inner.Certificates[0].FullBytes); err != nil {
 			return nil, err
 		}
 	}
@@ -79,15 +81,8 @@ func plain(raw []byte, s subject) ([]byte, error) {
 	return b, nil
 }
 
-// plainCertificate is a responder's certificate as its issuer signed it, none where the responder is the issuer.
-func plainCertificate(der []byte, issuer *x509.Certificate) ([]asn1.RawValue, error) {
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, bad("%v", err)
-	}
-	if bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
-		return nil, nil
-	}
+// plainCertificate is a responder's certificate as its issuer signed it.
+func plainCertificate(der []byte) ([]asn1.RawValue, error) {
 	var signed signedDER
 	if _, err := asn1.Unmarshal(der, &signed); err != nil {
 		return nil, bad("%v", err)
@@ -107,8 +102,8 @@ func whole(s asn1.BitString) asn1.BitString {
 }
 
 // checkPlain wants a response that has been verified to be plain, and that whoever asked for it had little to choose: one entry, and a short nonce.
-func checkPlain(a *answer, s subject) error {
-	b, err := plain(a.raw, s)
+func checkPlain(a *answer) error {
+	b, err := plain(a)
 	if err != nil {
 		return err
 	}

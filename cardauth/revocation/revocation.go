@@ -196,7 +196,7 @@ func (k *Checker) Staples(ctx context.Context, chain []*x509.Certificate) [][]by
 			if a == nil || a.raw == nil || a.status != good {
 				return
 			}
-			staple, err := plain(a.raw, s)
+			staple, err := plain(a)
 			if err != nil || len(staple) > wire.MaxStaple {
 				return
 			}
@@ -244,8 +244,12 @@ func keyOf(c *x509.Certificate) []byte {
 }
 
 // id identifies a certificate and its issuer's key.
-func (s subject) id() [32]byte {
-	return sha256.Sum256(append(keyOf(s.issuer), s.cert.Raw...))
+func (s subject) id() (id [32]byte) {
+	h := sha256.New()
+	h.Write(keyOf(s.issuer))
+	h.Write(s.cert.Raw)
+	h.Sum(id[:0])
+	return id
 }
 
 // flight is one fetch, whoever waits for it.

@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,11 +13,11 @@ type Channel struct {
 	Role  wire.Role
 	Suite wire.Suite
 
-	p                parameters
-	kind             wire.Kind         // of the first handshake
-	messages         *ConversationLane // conversation: lane 0
-	leaf, delegation []byte            // what the other side showed and rekeyings must show again
-	envelopes        atomic.Uint64     // of the newest epoch
+	p         parameters
+	kind      wire.Kind         // of the first handshake
+	messages  *ConversationLane // conversation: lane 0
+	shown     [32]byte          // digest of what the other side showed and rekeyings must show again
+	envelopes atomic.Uint64     // of the newest epoch
 
 	mu      sync.Mutex
 	epochs  []*epoch              // the one in use, and while it changes the next
@@ -48,7 +47,7 @@ func newChannel(role wire.Role, suite wire.Suite, p parameters, kind wire.Kind, 
 
 // remember keeps what the other side showed in the first handshake.
 func (c *Channel) remember(other wire.Credentials, d *wire.SealedDelegation) {
-	c.leaf, c.delegation = slices.Clone(other.Chain[0]), slices.Clone(statement(d))
+	c.shown = wire.SignerHash(other.Chain[0], statement(d))
 }
 
 // Erase clears the keys that the channel holds, but for those that lanes of a hop have: erase these one by one.

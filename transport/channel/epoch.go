@@ -64,7 +64,7 @@ func (c *Channel) checkRekey(creds wire.Credentials, offer []wire.Suite) error {
 	if !slices.Equal(offer, []wire.Suite{c.Suite}) {
 		return wire.Errorf(wire.CodeIntegrity, "a rekeying that offers other suites than the channel's")
 	}
-	if !slices.Equal(creds.Chain[0], c.leaf) || !slices.Equal(statement(creds.Delegation), c.delegation) {
+	if wire.SignerHash(creds.Chain[0], statement(creds.Delegation)) != c.shown {
 		return wire.Errorf(wire.CodeWrongContext, "a rekeying with another certificate or delegation than the channel's")
 	}
 	return nil
