@@ -169,6 +169,31 @@ func TestFrameThatDoesNotEnd(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// Thousands of streams wait for something: none of them has a buffer meanwhile, whatever it has read before.
+func TestStreamsThatWaitHoldNoBuffer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := transporttest.Pair(t, transporttest.Options{})
+		server.LoggedIn()
+		from, to := open(t, client, server)
+		for _, size := range []int{0, 1, 700, wire.MaxFrameBody} {
+			read := make(chan []byte)
+			go func() { read <- bytes.Clone(must(to.ReadFrame()).Body) }()
+			synctest.Wait()
+			if to.Lent() {
+				t.Errorf("it waits with a buffer for %d bytes", size)
+			}
+			body := bytes.Repeat([]byte{byte(size)}, size)
+			ok(t, from.Append(envelope(body)))
+			if got := <-read; !bytes.Equal(got, body) {
+				t.Errorf("%d bytes instead of %d, or others", len(got), size)
+			}
+			if !to.Lent() {
+				t.Error("a body that nobody holds") // until the next call
+			}
+		}
+	})
+}
+
 // A block is made while the stream goes on, and what was appended meanwhile leaves first.
 func TestAppendBlock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
