@@ -1,10 +1,6 @@
 package peer
 
-import (
-	"time"
-
-	"sinete/wire"
-)
+import "time"
 
 // A flight costs everybody on its way two signatures verified and mostly one made, however short it is. Where texts come one by one and faster than
 // that, flights of a few texts each would keep all processors busy and wait for one another. So while a flight is unconfirmed, the next waits for
@@ -24,7 +20,7 @@ func (c *Conversation) mayFollow() bool {
 		wait = min(2*c.acknowledges, longestPace) - time.Since(c.flights[n-1].began)
 	}
 	c.mu.Unlock()
-	if wait <= 0 || c.talk.Fills(wire.MaxFlight/2, worthwhile, overhead) {
+	if wait <= 0 || c.talk.Fills(worthwhile, overhead) {
 		return true
 	}
 	c.paced.Reset(wait)

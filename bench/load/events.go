@@ -158,14 +158,14 @@ var budgets = []struct {
 		func(of, against *Figures) float64 { return (of.P50 - 2*micros(slowCard)) / against.P50 }, 1.25, true},
 	{"P7", "messages/s against the splice", place{window1024, ours}, place{window1024, besides}, ratio(rate), 0.5, false},
 	{"P8", "one conversation: p99 at half of what goes, against one message at a time", place{couple, half}, place{couple, idle},
-		ratio(func(f *Figures) float64 { return f.P99 }), 3, true},
+		ratio(p99), 3, true},
 	{"P8", "100 conversations: the same, half of what goes with window 1", place{crowd, half}, place{crowd, idle},
-		ratio(func(f *Figures) float64 { return f.P99 }), 3, true},
+		ratio(p99), 3, true},
 	{"P8", "100 conversations: the same, half of what goes with window 64", place{crowd, half64}, place{crowd, idle},
-		ratio(func(f *Figures) float64 { return f.P99 }), 3, true},
+		ratio(p99), 3, true},
 	{"P8", "chatting: median latency beside the bulk against without", place{fairness, withBulk}, place{fairness, alone},
 		ratio(func(f *Figures) float64 { return f.P50 }), 0, true},
-	{"P8", "p99 of the same", place{fairness, withBulk}, place{fairness, alone}, ratio(func(f *Figures) float64 { return f.P99 }), 0, true},
+	{"P8", "p99 of the same", place{fairness, withBulk}, place{fairness, alone}, ratio(p99), 0, true},
 	{"P9", "bytes/s against the splice", place{bulk, ours}, place{bulk, besides}, ratio(rate), 0.65, false},
 	{"P9", "memory after the GiB against before, where it grew most", place{bulk, ours}, place{}, one(func(f *Figures) float64 { return f.Growth }), 1.25, true},
 	{"P10", "logins by all processor time against mutual TLS", place{logins, ours}, place{logins, mutual},
@@ -182,6 +182,8 @@ var budgets = []struct {
 }
 
 func rate(f *Figures) float64 { return f.MessagesPerSecond }
+
+func p99(f *Figures) float64 { return f.P99 }
 
 func one(figure func(*Figures) float64) func(of, against *Figures) float64 {
 	return func(of, _ *Figures) float64 { return figure(of) }

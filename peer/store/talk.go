@@ -94,35 +94,34 @@ func (t *Talk) More() <-chan struct{} { return t.more }
 func (t *Talk) Take(n, bytes, overhead int) []Text {
 	t.contact.mu.Lock()
 	defer t.contact.mu.Unlock()
-	o := &t.contact.out
-	if t != o.talk {
-		return nil
-	}
-	waiting := o.waiting[o.taken:]
+	waiting := t.unsent()
 	k := 0
 	for k < len(waiting) && k < n && bytes >= len(waiting[k].Text)+overhead && sameLabel(&waiting[0], &waiting[k]) {
 		bytes -= len(waiting[k].Text) + overhead
 		k++
 	}
-	o.taken += k
+	t.contact.out.taken += k
 	return slices.Clone(waiting[:k])
 }
 
-// Fills reports whether texts wait to be taken that are n or more, or bytes or more, overhead for each counted.
-func (t *Talk) Fills(n, bytes, overhead int) bool {
+// Fills reports whether texts wait to be taken of so many bytes or more, overhead for each counted.
+func (t *Talk) Fills(bytes, overhead int) bool {
 	t.contact.mu.Lock()
 	defer t.contact.mu.Unlock()
+	waiting := t.unsent()
+	for i := 0; i < len(waiting) && bytes > 0; i++ {
+		bytes -= len(waiting[i].Text) + overhead
+	}
+	return bytes <= 0
+}
+
+// unsent are the texts that wait to be taken: none where another talk sends now. contact.mu is held.
+func (t *Talk) unsent() []Text {
 	o := &t.contact.out
 	if t != o.talk {
-		return false
+		return nil
 	}
-	waiting := o.waiting[o.taken:]
-	for i := range waiting {
-		if bytes -= len(waiting[i].Text) + overhead; bytes <= 0 || i+1 == n {
-			return true
-		}
-	}
-	return false
+	return o.waiting[o.taken:]
 }
 
 // sameLabel reports whether two texts of the owner's may stand in one flight.
