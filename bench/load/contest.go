@@ -74,16 +74,18 @@ func contest(ctx context.Context, o Options, out, log io.Writer) error {
 
 // hold has everybody take part in turns.
 func (e *event) hold(ctx context.Context, o Options, log io.Writer) ([]Entry, error) {
+	if e.name == sessions {
+		return e.holdIdle(ctx, o, log)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var entries []Entry
 	systems := map[string]*system{}
 	for _, c := range e.contenders {
-		n := int(float64(c.n) * min(1, o.runFor.Seconds()))
-		n = max(n, min(c.n, max(c.of.Pairs(), 5)))
+		n := c.scaled(o.runFor)
 		sys := systems[c.as]
 		if c.as == "" {
-			w, err := newWorld(c.of, c.clients(n, o.runs))
+			w, err := newWorld(c.of, n)
 			if err != nil {
 				return nil, err
 			}

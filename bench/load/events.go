@@ -100,7 +100,7 @@ func events(s roles.Settings) []event {
 		{fairness, []contender{{name: alone, of: chat(false), n: 300}, {name: withBulk, of: chat(true), n: 300}}},
 		{bulk, []contender{{name: ours, of: large, n: 1<<30/wire.MaxText + 1}, {name: besides, system: roles.Splice, of: large, n: 1<<30/wire.MaxText + 1}}},
 		{logins, []contender{{name: ours, of: clients(roles.Logins), n: 300}, {name: mutual, system: roles.Bare, of: clients(roles.Logins), n: 300}}},
-		{sessions, []contender{{name: ours, of: clients(roles.Idle), n: 400}, {name: mutual, system: roles.Bare, of: clients(roles.Idle), n: 400}}},
+		{sessions, []contender{{name: ours, of: clients(roles.Idle), n: 1000}, {name: mutual, system: roles.Bare, of: clients(roles.Idle), n: 1000}}},
 		{scale, []contender{{name: two, of: with(func(s *roles.Settings) { s.Window = 64 })},
 			{name: many, of: with(func(s *roles.Settings) { s.Conversations, s.Window = 1000, 64 }), n: 100_000}}},
 	}
@@ -203,13 +203,8 @@ func (c *contender) plan(n int, before *Figures) roles.Plan {
 	return p
 }
 
-// clients is how many certificates a contender needs for its runs.
-func (c *contender) clients(n, runs int) int {
-	switch c.of.Job {
-	case roles.Logins:
-		return n
-	case roles.Idle:
-		return (runs + 1) * n
-	}
-	return 0
+// scaled is how many messages a run has that may take so long.
+func (c *contender) scaled(runFor time.Duration) int {
+	n := int(float64(c.n) * min(1, runFor.Seconds()))
+	return max(n, min(c.n, max(c.of.Pairs(), 5)))
 }

@@ -114,6 +114,16 @@ type Result struct {
 	CPURatio float64 `json:"cpu_ratio,omitempty"`
 }
 
+// result is that of the runs of ours, and of what was measured beside it where that has a name.
+func (o *Options) result(runs [][]Figures, besideName string) *Result {
+	r := &Result{Settings: o.Settings, Runs: o.runs, Figures: medians(runs[0]), Frame: o.FrameSize()}
+	if besideName != "" {
+		beside := medians(runs[1])
+		r.BesideName, r.Beside, r.Ratio, r.CPURatio = besideName, &beside, r.MessagesPerSecond/beside.MessagesPerSecond, r.cpu()/beside.cpu()
+	}
+	return r
+}
+
 // medians takes the median of each figure by itself.
 func medians(runs []Figures) (m Figures) {
 	out := reflect.ValueOf(&m).Elem()

@@ -77,13 +77,12 @@ func measure(ctx context.Context, o Options, out, log io.Writer) error {
 func load(ctx context.Context, o Options, log io.Writer) (*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if o.Job == roles.Idle {
+		return loadIdle(ctx, o, log)
+	}
 	warmUp := max(o.N/5, o.Conversations) // the windows of QUIC and the memory have grown by then
-	clients := o.N
-	switch o.Job {
-	case roles.Logins:
+	if o.Job == roles.Logins {
 		warmUp = o.N // and everybody has the staples
-	case roles.Idle:
-		clients = warmUp + o.runs*o.N
 	}
 	type setup struct {
 		system string
@@ -96,7 +95,7 @@ func load(ctx context.Context, o Options, log io.Writer) (*Result, error) {
 	}
 	var systems []*system
 	for _, one := range setups {
-		w, err := newWorld(one.of, clients)
+		w, err := newWorld(one.of, o.N)
 		if err != nil {
 			return nil, err
 		}
@@ -133,10 +132,5 @@ func load(ctx context.Context, o Options, log io.Writer) (*Result, error) {
 			runs[i] = append(runs[i], f)
 		}
 	}
-	r := &Result{Settings: o.Settings, Runs: o.runs, Figures: medians(runs[0]), Frame: o.FrameSize()}
-	if besideName != "" {
-		beside := medians(runs[1])
-		r.BesideName, r.Beside, r.Ratio, r.CPURatio = besideName, &beside, r.MessagesPerSecond/beside.MessagesPerSecond, r.cpu()/beside.cpu()
-	}
-	return r, nil
+	return o.result(runs, besideName), nil
 }
