@@ -205,8 +205,8 @@ func TestAnswersThatComeTogether(t *testing.T) {
 	fine, err := parseOCSP(r.sign(ocsp.Response{SerialNumber: cert.SerialNumber}), s, now)
 	must(t, err)
 	gone.fetched, fine.fetched = now, now
-	c.put(s, gone)
-	if c.keep(s.id(), fine) != gone || c.put(s, fine) != gone {
+	c.put(s, gone, gone.raw)
+	if c.keep(s.id(), fine) != gone || c.put(s, fine, fine.raw) != gone {
 		t.Error("what was read or fetched before takes its place")
 	}
 	again, err := newCache(c.dir)

@@ -90,18 +90,18 @@ func (c *cache) read(s subject, now time.Time) (counts *answer) {
 	return counts
 }
 
-// put takes an answer and returns the one that counts, which can be an older one.
-func (c *cache) put(s subject, a *answer) *answer {
+// put takes an answer and returns the one that counts, which can be an older one. raw, if not nil, is the response that goes to disk.
+func (c *cache) put(s subject, a *answer, raw []byte) *answer {
 	id := s.id()
 	counts := c.keep(id, a)
-	if counts == a && a.raw != nil && c.dir != "" {
+	if counts == a && raw != nil && c.dir != "" {
 		c.storing.Lock()
 		defer c.storing.Unlock()
 		c.mu.Lock()
 		still := c.answers[id] == a
 		c.mu.Unlock()
 		if still {
-			c.store(answerFile(id), a.fetched, a.raw)
+			c.store(answerFile(id), a.fetched, raw)
 		}
 	}
 	return counts

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// remembered is how many things a memory holds at most, of staples about 4 KiB each.
+// remembered is how many things a memory holds at most, none of them as long as a staple.
 const remembered = 1024
 
 // memory holds what this side has verified, so that it need not verify it again. Of two generations the older is forgotten when the younger
@@ -44,6 +44,7 @@ func (m *memory[V]) keep(id [32]byte, v V) {
 
 // staple is parseOCSP for what somebody else has fetched. A response that this side has read before about the same certificate is not
 // verified again, but for its times: each login shows those of the same authorities, and each staple is looked at before and after the proof.
+// The answer is without the response itself.
 func (k *Checker) staple(raw []byte, s subject, now time.Time) (*answer, error) {
 	id := s.with(raw)
 	known, ok := k.staples.get(id)
@@ -55,6 +56,7 @@ func (k *Checker) staple(raw []byte, s subject, now time.Time) (*answer, error) 
 		if err := checkPlain(known); err != nil {
 			return nil, err
 		}
+		known.raw = nil // who asks has it
 		k.staples.put(id, known)
 	}
 	a := *known

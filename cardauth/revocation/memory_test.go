@@ -75,3 +75,27 @@ func TestMemoryForgets(t *testing.T) {
 		t.Error("it forgets nothing")
 	}
 }
+
+// A relay has thousands of people's staples: what they say stays, and on disk they do themselves. Authorities' stay, for one's own chain to show.
+func TestPeoplesStaplesAreNotHeld(t *testing.T) {
+	r, person := newResponder(t)
+	r.down()
+	authority, _ := r.issue(t, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
+	dir, now := t.TempDir(), time.Now()
+	kept := func(c *Config) { c.Dir = dir }
+	k := r.checker(kept)
+	for _, cert := range []*x509.Certificate{person, authority} {
+		s, staple := subject{cert, r.cert}, r.sign(ocsp.Response{SerialNumber: cert.SerialNumber})
+		wants(t, "with a staple", k.Settle(t.Context(), claim(now, staple, cert, r.cert), 0), 0)
+		if held, ok := k.staples.get(s.with(staple)); !ok || held.raw != nil {
+			t.Errorf("of the staple %x is remembered", held.raw)
+		}
+		if a := k.cache.answer(s, now); a == nil || (a.raw != nil) != cert.IsCA {
+			t.Errorf("of an authority: %v; the answer is %+v", cert.IsCA, a)
+		}
+		wants(t, "after a restart", r.checker(kept).Settle(t.Context(), claim(now, nil, cert, r.cert), 0), 0)
+	}
+	if shown := k.Staples(t.Context(), []*x509.Certificate{authority, r.cert}); shown[0] == nil {
+		t.Error("an authority's staple that came from somebody else is not shown")
+	}
+}

@@ -150,7 +150,10 @@ func (k *Checker) settle(ctx context.Context, s subject, staple []byte, now time
 	// What was stapled is an answer like any other, but for the freshness that a recheck wants.
 	if len(staple) > 0 {
 		if stapled, err := k.staple(staple, s, now); err == nil {
-			last = k.cache.put(s, stapled)
+			if s.cert.IsCA { // one's own chain may have it, too, and its response is shown then; people's would be held by the thousand for nothing
+				stapled.raw = staple
+			}
+			last = k.cache.put(s, stapled, staple)
 			if within == 0 && last == stapled {
 				return last.refusal(s)
 			}
@@ -308,7 +311,7 @@ func (k *Checker) ask(s subject, within time.Duration) (*answer, error) {
 	}
 	for _, address := range firstOf(s.cert.OCSPServer) {
 		if a := try(address, func() (*answer, error) { return k.askOCSP(ctx, s, address) }); a != nil {
-			return k.cache.put(s, a), nil
+			return k.cache.put(s, a, a.raw), nil
 		}
 	}
 	for _, address := range firstOf(s.cert.CRLDistributionPoints) {
@@ -320,7 +323,7 @@ func (k *Checker) ask(s subject, within time.Duration) (*answer, error) {
 			return l.about(s, address)
 		})
 		if a != nil {
-			return k.cache.put(s, a), nil
+			return k.cache.put(s, a, a.raw), nil
 		}
 	}
 	return nil, &UnavailableError{tried}
