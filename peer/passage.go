@@ -30,15 +30,15 @@ func (p *passing) begin(closing, first wire.Place) hopFlight {
 	return hopFlight{before: first, closing: closing}
 }
 
-// content is the flight's next envelope, around the conversation's next one after a place.
-func (f *hopFlight) content(before wire.Place) {
-	if n := len(f.steps); n > 0 {
-		if s := &f.steps[n-1]; s.Count > 0 && s.Epoch == before.Epoch && s.First+uint64(s.Count) == before.Count {
-			s.Count++
+// content is the flight's next n envelopes, around the conversation's next ones after a place.
+func (f *hopFlight) content(before wire.Place, n int) {
+	if k := len(f.steps); k > 0 {
+		if s := &f.steps[k-1]; s.Count > 0 && s.Epoch == before.Epoch && s.First+uint64(s.Count) == before.Count {
+			s.Count += uint32(n)
 			return
 		}
 	}
-	f.steps = append(f.steps, store.Step{Epoch: before.Epoch, First: before.Count, Count: 1})
+	f.steps = append(f.steps, store.Step{Epoch: before.Epoch, First: before.Count, Count: uint32(n)})
 }
 
 // other is the flight's next envelope, which is none of the conversation's.
@@ -118,8 +118,8 @@ func (c *Conversation) goes(sent *link.Flight, own *store.Flight, closing wire.P
 	for _, it := range sent.Items {
 		f.other(it.Type, it.Payload)
 	}
-	for i := range sent.Made {
-		f.content(wire.Place{Epoch: own.Epoch, Count: own.First + uint64(i)})
+	if sent.Made > 0 {
+		f.content(wire.Place{Epoch: own.Epoch, Count: own.First}, sent.Made)
 	}
 	c.went.add(f)
 }
@@ -147,8 +147,8 @@ func (c *Conversation) follow(f *hopFlight, p *link.Piece) {
 	case f == nil, p.Seals != nil:
 	case p.Opened.Type == wire.EnvelopeInner:
 		before := c.inner.Received.Here()
-		before.Count--
-		f.content(before)
+		before.Count -= uint64(p.Opened.Envelopes())
+		f.content(before, p.Opened.Envelopes())
 	default:
 		f.other(p.Opened.Type, p.Opened.Payload)
 	}

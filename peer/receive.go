@@ -145,7 +145,14 @@ func (c *Conversation) content(o *channel.Opened) error {
 		c.in.flight = &store.Flight{Channel: c.channel.ID, Epoch: here.Epoch, First: here.Count, Before: here.T,
 			Envelopes: make([]store.Envelope, 0, c.in.envelopes)}
 	}
-	plain, opening, err := c.inner.Open(c.in.plain[:0], &o.Inner, o.Digest)
+	if o.Inner.Header.Type == wire.EnvelopeTexts {
+		return c.texts(o)
+	}
+	room := c.in.plain[:0]
+	if c.session.cfg.Store.OnDisk() {
+		room = nil // what it keeps
+	}
+	plain, opening, err := c.inner.Open(room, &o.Inner, o.Digests[0])
 	if err != nil {
 		return err
 	}
@@ -163,13 +170,45 @@ func (c *Conversation) content(o *channel.Opened) error {
 		c.in.plain = plain
 	}
 	if content.Type == wire.ContentText {
-		e.Text = store.TextOf(content, o.Inner.Header.Label)
-		e.Text.Labelled = !e.Text.Label.Equal(c.Person.Level)
+		e.Text = c.text(content, o.Inner.Header.Label)
 	} else {
 		c.in.others = append(c.in.others, *content)
 	}
 	c.in.flight.Envelopes = append(c.in.flight.Envelopes, e)
 	return nil
+}
+
+// texts takes an envelope that several share.
+func (c *Conversation) texts(o *channel.Opened) error {
+	texts, openings, room, err := c.inner.OpenTexts(c.in.plain, &o.Inner, o.Digests)
+	c.in.plain = room
+	if err != nil {
+		return err
+	}
+	if texts[0].Parties != c.fromUs {
+		return wire.Errorf(wire.CodeIntegrity, "texts that name other people")
+	}
+	var ciphertext [32]byte
+	if c.session.cfg.Store.OnDisk() {
+		ciphertext = sha256.Sum256(o.Inner.Ciphertext)
+	}
+	for i := range texts {
+		var e store.Envelope
+		if c.session.cfg.Store.OnDisk() {
+			header := o.Inner.Header.At(i)
+			e = store.Envelope{Header: header.Append(nil), Ciphertext: ciphertext, Opening: openings[i], Content: texts[i].Append(nil)}
+		}
+		e.Text = c.text(&texts[i], o.Inner.Header.Label)
+		c.in.flight.Envelopes = append(c.in.flight.Envelopes, e)
+	}
+	return nil
+}
+
+// text is what they wrote, under that label.
+func (c *Conversation) text(content *wire.Content, label wire.Level) *store.Text {
+	t := store.TextOf(content, label)
+	t.Labelled = !t.Label.Equal(c.Person.Level)
+	return t
 }
 
 // sealed takes a head of the other side that stands on this stream: what it covers may be stored and shown.

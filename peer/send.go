@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -162,6 +163,7 @@ type outgoing struct {
 	next        uint64         // the number after the last text in it
 	noticed     *store.Machine // as of sentFlight
 	plain, body []byte         // of the last envelope; the next takes their room
+	together    []wire.Content // likewise
 }
 
 func (c *Conversation) newFlight(items []link.Item) *outgoing {
@@ -178,18 +180,55 @@ func (f *outgoing) envelope(content wire.Content) link.Item {
 	content.Parties = f.c.toThem
 	plain := content.Append(f.plain[:0])
 	s := f.c.inner.Seal(f.body[:0], f.label, plain)
-	if f.kept == nil {
-		f.plain, f.body = plain, s.Body
-	} else { // the store keeps parts of them
-		e := store.Envelope{Header: s.Body[:s.Header], Ciphertext: sha256.Sum256(s.Body[s.Header:]), Opening: s.Opening}
+	f.plain, f.body = plain, s.Body
+	if f.kept != nil {
+		e := store.Envelope{Header: slices.Clone(s.Body[:s.Header]), Ciphertext: sha256.Sum256(s.Body[s.Header:]), Opening: s.Opening}
 		if content.Type == wire.ContentText {
 			e.Is, e.Number = store.IsOwnText, content.Number
 		} else {
-			e.Content = plain
+			e.Content = slices.Clone(plain)
 		}
 		f.kept.Envelopes = append(f.kept.Envelopes, e)
 	}
-	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digest: s.Digest}
+	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digests: [][32]byte{s.Digest}}
+}
+
+// shared makes an inner envelope of several texts. It lasts until the next is made.
+func (f *outgoing) shared(texts []wire.Content) link.Item {
+	for i := range texts {
+		texts[i].Parties = f.c.toThem
+	}
+	s := f.c.inner.SealTexts(f.body[:0], f.label, texts)
+	f.body = s.Body
+	if f.kept != nil {
+		for i := range texts {
+			header := s.Header.At(i)
+			f.kept.Envelopes = append(f.kept.Envelopes, store.Envelope{Header: header.Append(nil), Ciphertext: s.Ciphertext, Opening: s.Openings[i],
+				Is: store.IsOwnText, Number: texts[i].Number})
+		}
+	}
+	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digests: s.Digests}
+}
+
+// sharedBytes is how much text shares an envelope: enough that what the envelope costs is little beside it, and little enough that the first is on its
+// way when the next is made.
+const sharedBytes = 16 << 10
+
+// item makes the next item of a flight, of as many contents as may share an envelope; made is how many went before, of n.
+func (f *outgoing) item(made, n int, content func(i int) wire.Content) link.Item {
+	first := content(made)
+	f.together = append(f.together[:0], first)
+	for bytes := len(first.Text); f.texts && made+len(f.together) < n && len(f.together) < wire.MaxTexts; {
+		t := content(made + len(f.together))
+		if bytes += len(t.Text); bytes > sharedBytes {
+			break
+		}
+		f.together = append(f.together, t)
+	}
+	if len(f.together) == 1 {
+		return f.envelope(first)
+	}
+	return f.shared(f.together)
 }
 
 // pacedFlight is the length from which a flight says how long its envelopes take. Only such ones ever need to be shorter.
@@ -207,8 +246,8 @@ func (f *outgoing) send(n int, content func(i int) wire.Content) error {
 		if made == 0 {
 			began = time.Now()
 		}
-		it := f.envelope(content(made))
-		if made++; made == n && n >= pacedFlight {
+		it := f.item(made, n, content)
+		if made += len(it.Digests); made == n && n >= pacedFlight {
 			c.perEnvelope = time.Since(began) / time.Duration(n)
 		}
 		return it

@@ -339,7 +339,7 @@ func (l *leg) pass(f *link.Received) ([]link.Item, error) {
 			if err := l.content(&p.Opened); err != nil {
 				return nil, err
 			}
-			items = append(items, link.Item{Type: wire.EnvelopeInner, Payload: p.Opened.Payload, Digest: p.Opened.Digest})
+			items = append(items, link.Item{Type: wire.EnvelopeInner, Payload: p.Opened.Payload, Digests: p.Opened.Digests})
 		default:
 			return nil, wire.Errorf(wire.CodeUnexpected, "an envelope of type %d in a conversation", p.Opened.Type)
 		}
@@ -356,7 +356,7 @@ func (l *leg) content(o *channel.Opened) error {
 		return wire.Errorf(wire.CodeFlowDenied, "content labelled %v from level %v to level %v", o.Inner.Header.Label, l.author.Level,
 			l.other().author.Level)
 	}
-	return l.conversation.observer.Envelope(l.role, &o.Inner, o.Digest)
+	return l.conversation.observer.Envelope(l.role, &o.Inner, o.Digests)
 }
 
 // handshake follows a frame of the handshake lane. The certificates must be those of the sessions.

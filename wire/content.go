@@ -64,11 +64,7 @@ func (c *Content) parse(b []byte) error {
 	switch c.Type {
 	case ContentText:
 		c.Number = r.varint()
-		text := r.rest()
-		if len(text) == 0 || len(text) > MaxText || !utf8.Valid(text) {
-			r.fail("a text that is empty, too long or no UTF-8")
-		}
-		c.Text = string(text)
+		c.Text = r.messageText(r.rest())
 	case ContentMachine, ContentNoticed:
 		c.Machine = Machine{r.hash(), r.text16(MaxDescription)}
 	case ContentBye:
@@ -76,6 +72,52 @@ func (c *Content) parse(b []byte) error {
 		r.fail("unknown type")
 	}
 	return r.done()
+}
+
+// AppendTexts appends the plaintext of a texts envelope: contents of type text, all of the same parties.
+func AppendTexts(b []byte, texts []Content) []byte {
+	b = append(b, texts[0].Parties[:]...)
+	for i := range texts {
+		t := &texts[i]
+		b = append(b, t.ID[:]...)
+		b = binary.BigEndian.AppendUint64(b, t.Time)
+		b = AppendVarint(b, t.Number)
+		b = AppendVarint(b, uint64(len(t.Text)))
+		b = append(b, t.Text...)
+	}
+	return b
+}
+
+// ParseTexts reads the plaintext of a texts envelope of n texts. Nothing in it aliases b.
+func ParseTexts(b []byte, n int) ([]Content, error) {
+	r := &reader{what: "texts", b: b}
+	parties := r.hash()
+	texts := make([]Content, n)
+	for i := range texts {
+		texts[i] = Content{Parties: parties, ID: r.bytes16(), Time: r.u64(), Type: ContentText, Number: r.varint()}
+		texts[i].Text = r.messageText(r.take(int(min(r.varint(), MaxText+1))))
+	}
+	return texts, r.done()
+}
+
+// messageText wants what may be one message.
+func (r *reader) messageText(text []byte) string {
+	if len(text) == 0 || len(text) > MaxText || !utf8.Valid(text) {
+		r.fail("a text that is empty, too long or no UTF-8")
+	}
+	return string(text)
+}
+
+// TextOpening is the opening key of the i-th text of a texts envelope with that opening key (section 5.3).
+func TextOpening(opening *[32]byte, i int) (key [32]byte) {
+	const label = "sinete/1 opening\x00"
+	var b [len(label) + 32 + 4]byte
+	copy(b[:], label)
+	copy(b[len(label):], opening[:])
+	binary.BigEndian.PutUint32(b[len(label)+32:], uint32(i))
+	key = sha256.Sum256(b[:])
+	clear(b[:])
+	return key
 }
 
 // Parties names the author and the recipient of content: their identities and the hashes of their SubjectPublicKeyInfo.

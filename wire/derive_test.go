@@ -232,7 +232,7 @@ func derivationCases() (all []vector) {
 
 	outer := func(seq uint64, t EnvelopeType) []byte { return (&Header{Seq: seq, Type: t}).Append(nil) }
 	inner := func(seq uint64) []byte {
-		h := Header{0, seq, EnvelopeContent, secret, data32("commitment " + string(rune('0'+seq)))}
+		h := Header{Seq: seq, Type: EnvelopeContent, Label: secret, Commitment: data32("commitment " + string(rune('0'+seq)))}
 		return append(h.Append(nil), data("ciphertext "+string(rune('0'+seq)), 50)...)
 	}
 	add("digests", "digests", "sections 5.1 and 5.5: an inner envelope, the outer one around it, and one around something else",

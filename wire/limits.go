@@ -6,6 +6,7 @@ const (
 	MaxHandshake         = 60 << 10          // bytes of one handshake message
 	MaxPayload           = MaxFrameBody - 33 // bytes in an outer envelope: whatever its numbers, it fits a frame
 	MaxText              = 61_000            // bytes of one message's text
+	MaxTexts             = 64                // in a texts envelope
 	MaxFlight            = 1024              // envelopes
 	MaxFlightBytes       = 512 << 10         // bytes of payloads
 	MaxFlightSeals       = 1024              // seal frames with heads of conversations

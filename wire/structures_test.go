@@ -227,7 +227,7 @@ var (
 	}
 
 	envelopes = []named[Envelope]{
-		{"content", envelope(Header{0, 5, EnvelopeContent, secret, data32("commitment")}, 40)},
+		{"content", envelope(Header{Seq: 5, Type: EnvelopeContent, Label: secret, Commitment: data32("commitment")}, 40)},
 		{"content-bare-label", envelope(Header{Type: EnvelopeContent}, 16)},
 		{"inner", envelope(Header{Epoch: 1, Seq: 64, Type: EnvelopeInner}, 60)},
 		{"control", envelope(Header{Type: EnvelopeControl}, 16)},

@@ -38,7 +38,7 @@ type Lane struct {
 type Item struct {
 	Type    wire.EnvelopeType
 	Payload []byte
-	Digest  [32]byte         // of the inner envelope where Type is EnvelopeInner
+	Digests [][32]byte       // of the envelopes that the payload stands for, where Type is EnvelopeInner
 	Seals   []wire.SealEntry // if not nil, this is no envelope
 	Frees   *Received        // if not nil, a flight whose payloads nobody needs any more once this item has left
 }
@@ -46,7 +46,8 @@ type Item struct {
 // Flight is what is sent together, and the heads of a conversation that are sealed in the same batch.
 type Flight struct {
 	Items []Item
-	// Make makes the envelopes behind Items, Made of them, one at a time as the flight leaves. Each payload is used before the next is made.
+	// Make makes the items behind Items, one at a time as the flight leaves, until they stand for Made envelopes. Each payload is used before the next
+	// is made.
 	Make  func() Item
 	Made  int
 	Class string                               // of its batch, where that is not the link's (section 4.4); empty: the link's
@@ -67,10 +68,10 @@ func FlightOf(items []Item) (n, bytes int) {
 			seals++
 			sealed += length
 		} else {
-			if envelopes == wire.MaxFlight || bytes+len(it.Payload) > wire.MaxFlightBytes {
+			if envelopes+it.envelopes() > wire.MaxFlight || bytes+len(it.Payload) > wire.MaxFlightBytes {
 				break
 			}
-			envelopes++
+			envelopes += it.envelopes()
 			bytes += len(it.Payload)
 		}
 		n++
@@ -131,7 +132,7 @@ const quickSeal = 500 * time.Microsecond
 
 // Flight sends a flight and returns when its seal is written: then the next may follow.
 func (l *Lane) Flight(ctx context.Context, f Flight) error {
-	if err := l.waitForRoom(ctx, len(f.Items)+f.Made); err != nil {
+	if err := l.waitForRoom(ctx, f.envelopes()); err != nil {
 		return err
 	}
 	if err := l.link.rekeyer.MaySend(ctx); err != nil {
@@ -141,13 +142,19 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	if l.link.Sealer.Takes() < quickSeal {
 		hold = holdBelow
 	}
-	for done, n := 0, len(f.Items)+f.Made; done < n; {
+	for items, made := f.Items, 0; len(items) > 0 || made < f.Made; {
 		if err := l.Stream.WaitBelow(ctx, writeAhead); err != nil {
 			return err
 		}
 		err := l.Stream.AppendBlock(hold, func(b []byte) []byte {
-			for ; done < n && len(b) < writePart; done++ {
-				it := f.item(done)
+			for (len(items) > 0 || made < f.Made) && len(b) < writePart {
+				var it Item
+				if len(items) > 0 {
+					it, items = items[0], items[1:]
+				} else {
+					it = f.Make()
+					made += it.envelopes()
+				}
 				b = l.append(b, it)
 				if it.Frees != nil {
 					it.Frees.Free()
@@ -187,12 +194,20 @@ func (l *Lane) Flight(ctx context.Context, f Flight) error {
 	return nil
 }
 
-// item is the i-th of a flight.
-func (f *Flight) item(i int) Item {
-	if i < len(f.Items) {
-		return f.Items[i]
+// envelopes is how many envelopes the item stands for: none where it is a seal.
+func (it *Item) envelopes() int {
+	if it.Seals != nil {
+		return 0
 	}
-	return f.Make()
+	return max(1, len(it.Digests))
+}
+
+func (f *Flight) envelopes() int {
+	n := f.Made
+	for i := range f.Items {
+		n += f.Items[i].envelopes()
+	}
+	return n
 }
 
 func (l *Lane) append(b []byte, it Item) []byte {
@@ -200,7 +215,7 @@ func (l *Lane) append(b []byte, it Item) []byte {
 	case it.Seals != nil:
 		return appendSealFrame(b, it.Seals)
 	case it.Type == wire.EnvelopeInner:
-		return l.hop.SealInner(b, it.Payload, it.Digest)
+		return l.hop.SealInner(b, it.Payload, it.Digests)
 	}
 	return l.hop.Seal(b, it.Type, it.Payload)
 }
@@ -283,9 +298,10 @@ func (l *Lane) envelope(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if p.took(o); p.envelopes == 1 {
+	if p.envelopes == 0 {
 		l.sealed.start(l.sealTime())
 	}
+	p.took(o)
 	if p.envelopes > wire.MaxFlight || p.bytes > wire.MaxFlightBytes {
 		return wire.Errorf(wire.CodeLimitExceeded, "a flight of %d envelopes, %d bytes", p.envelopes, p.bytes)
 	}

@@ -85,7 +85,7 @@ func TestEvilFlights(t *testing.T) {
 			e.seals(e.lane.Closing())
 		}, wire.CodeUnexpected},
 		{"content on the control stream", func(e *evil) {
-			must(e.t, e.end.control.Append(func(b []byte) []byte { return e.lane.SealInner(b, inner(), [32]byte{}) }))
+			must(e.t, e.end.control.Append(func(b []byte) []byte { return e.lane.SealInner(b, inner(), [][32]byte{{}}) }))
 			e.seals(e.lane.Closing())
 		}, wire.CodeIntegrity}, // the digest is a lie, so the head is
 	} {

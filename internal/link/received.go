@@ -59,7 +59,7 @@ func (f *Received) room(n int) []byte {
 // took takes an envelope whose payload stands in the room.
 func (f *Received) took(o channel.Opened) {
 	f.newest = f.newest[:len(f.newest)+len(o.Payload)]
-	f.envelopes++
+	f.envelopes += o.Envelopes()
 	f.bytes += len(o.Payload)
 	f.add(Piece{Opened: o})
 }

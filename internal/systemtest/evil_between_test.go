@@ -177,7 +177,7 @@ func (p *passage) passes(f flight) {
 			if err != nil {
 				panic(err)
 			}
-			_ = lane.stream.Append(func(b []byte) []byte { return lane.SealInner(b, body, wire.InnerDigest(e.RawHeader, e.Ciphertext)) })
+			_ = lane.stream.Append(func(b []byte) []byte { return lane.SealInner(b, body, e.InnerDigests()) })
 		}
 		p.close(1-f.from, f.seals)
 	}

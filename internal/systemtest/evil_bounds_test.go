@@ -123,7 +123,7 @@ func TestManySealsToSlowRecipient(t *testing.T) {
 			body := m.content(text).Body
 			e, err := wire.ParseEnvelope(body)
 			must(t, err)
-			out = append(out, m.lane.SealInner(nil, body, wire.InnerDigest(e.RawHeader, e.Ciphertext)))
+			out = append(out, m.lane.SealInner(nil, body, e.InnerDigests()))
 			heads = append(heads, m.inner.Closing(), m.lane.Closing())
 		}
 		entries := m.at.seal(m.sealer, heads...)

@@ -204,7 +204,7 @@ func (t *evilTalk) put(f forgery, bodies ...[]byte) {
 		must(t.at.t, err)
 		must(t.at.t, t.lane.stream.Append(func(b []byte) []byte {
 			start := len(b)
-			b = t.lane.SealInner(b, body, wire.InnerDigest(e.RawHeader, e.Ciphertext))
+			b = t.lane.SealInner(b, body, e.InnerDigests())
 			if f.frame != nil {
 				_, _, n, err := wire.ParseFrameHeader(b[start:])
 				must(t.at.t, err)
@@ -249,7 +249,7 @@ func (t *evilTalk) hear(number uint64) *wire.Content {
 			return a.stream == t.lane.ID && a.opened != nil && a.opened.Type == wire.EnvelopeInner
 		})
 		t.heard = a.opened.Payload
-		plain, _, err := t.inner.Open(nil, &a.opened.Inner, a.opened.Digest)
+		plain, _, err := t.inner.Open(nil, &a.opened.Inner, a.opened.Digests[0])
 		must(t.at.t, err)
 		c, err := wire.ParseContent(plain)
 		must(t.at.t, err)

@@ -75,7 +75,7 @@ func BenchmarkOuter(b *testing.B) {
 			b.SetBytes(benchText)
 			b.ReportAllocs()
 			for b.Loop() {
-				lane.SealInner(room, inner.Body, inner.Digest)
+				lane.SealInner(room, inner.Body, [][32]byte{inner.Digest})
 			}
 		})
 		b.Run("open", func(b *testing.B) {
@@ -83,7 +83,7 @@ func BenchmarkOuter(b *testing.B) {
 			out, in := from.Hop(0), to.Hop(0)
 			bodies := make([][]byte, b.N)
 			for i := range bodies {
-				frame, err := wire.ParseFrame(out.SealInner(nil, inner.Body, inner.Digest))
+				frame, err := wire.ParseFrame(out.SealInner(nil, inner.Body, [][32]byte{inner.Digest}))
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
 	"sync/atomic"
@@ -111,11 +112,84 @@ func (l *ConversationLane) Seal(b []byte, label wire.Level, content []byte) Seal
 	b = slices.Grow(b, len(header)+len(content)+wire.MinCiphertext)
 	start := len(b)
 	b = append(b, header...)
-	b = l.aead(&l.out.key).Seal(b, l.out.half.next(), content, aad)
+	b = l.aead(&l.out.key).Seal(b, l.out.half.next(1), content, aad)
 	s := Sealed{Body: b[start:], Header: len(header), Digest: wire.InnerDigest(header, b[start+len(header):]), Opening: opening}
-	l.Sent.add(s.Digest, len(s.Body))
+	l.Sent.add(len(s.Body), s.Digest)
 	l.envelopes.Add(1)
 	return s
+}
+
+// SealedTexts is an inner envelope just made that stands for several.
+type SealedTexts struct {
+	Body       []byte // of the envelope, without a frame around it
+	Header     wire.Header
+	Ciphertext [32]byte   // SHA-256 of it
+	Digests    [][32]byte // of the envelopes that it stands for
+	Openings   [][32]byte // the keys that open their commitments
+}
+
+// SealTexts appends the body of an inner envelope with texts, 2 to wire.MaxTexts of the same parties: an envelope for each, under one key.
+func (l *ConversationLane) SealTexts(b []byte, label wire.Level, texts []wire.Content) SealedTexts {
+	n := len(texts)
+	opening := l.out.ratchet.next()
+	s := SealedTexts{Header: wire.Header{Epoch: l.out.epoch, Seq: l.out.seq, Type: wire.EnvelopeTexts, Label: label, Commitments: make([][32]byte, n)},
+		Openings: make([][32]byte, n)}
+	for i := range texts {
+		s.Openings[i] = wire.TextOpening(&opening, i)
+		s.Header.Commitments[i] = l.commitment(&l.out.half, l.role.Sends(), s.Header.At(i), s.Openings[i], &texts[i])
+	}
+	clear(opening[:])
+	aad := s.Header.Append(l.out.place())
+	header := aad[placeLen:]
+	l.out.aad = aad[:placeLen] // which is longer now
+	start := len(b)
+	b = append(b, header...)
+	plain := len(b)
+	b = wire.AppendTexts(b, texts)
+	b = l.aead(&l.out.key).Seal(b[:plain], l.out.half.next(n), b[plain:], aad)
+	s.Body, s.Ciphertext = b[start:], sha256.Sum256(b[plain:])
+	s.Digests = s.Header.Digests(s.Ciphertext)
+	l.Sent.add(len(s.Body), s.Digests...)
+	l.envelopes.Add(uint64(n))
+	return s
+}
+
+// commitment is that of one text of several; of the header only its commitment may be missing.
+func (l *ConversationLane) commitment(h *half, d wire.Direction, header wire.Header, opening [32]byte, text *wire.Content) [32]byte {
+	var space [64]byte
+	h.text = text.Append(h.text[:0])
+	return wire.Commitment(opening, l.channel, l.ID, d, header.AppendUncommitted(space[:0]), h.text)
+}
+
+// OpenTexts decrypts an inner envelope with texts, which has those digests, and checks their commitments. dst is room for what is decrypted, and is
+// returned as it has grown. Errors have CodeIntegrity or CodeMalformed and are fatal to the channel.
+func (l *ConversationLane) OpenTexts(dst []byte, e *wire.Envelope, digests [][32]byte) (texts []wire.Content, openings [][32]byte, room []byte, err error) {
+	if err := l.in.expect(e); err != nil {
+		return nil, nil, dst, err
+	}
+	n := e.Header.Envelopes()
+	opening := l.in.ratchet.next()
+	aad := append(l.in.place(), e.RawHeader...)
+	l.in.aad = aad[:placeLen]
+	plain, err := l.aead(&l.in.key).Open(dst[:0], l.in.half.next(n), e.Ciphertext, aad)
+	if err != nil {
+		return nil, nil, dst, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not decrypt", e.Header.Seq)
+	}
+	if texts, err = wire.ParseTexts(plain, n); err != nil {
+		return nil, nil, plain, err
+	}
+	openings = make([][32]byte, n)
+	for i := range texts {
+		openings[i] = wire.TextOpening(&opening, i)
+		c := l.commitment(&l.in.half, l.role.Other().Sends(), e.Header.At(i), openings[i], &texts[i])
+		if subtle.ConstantTimeCompare(c[:], e.Header.Commitments[i][:]) != 1 {
+			return nil, nil, plain, wire.Errorf(wire.CodeIntegrity, "text %d of envelope %d of the conversation does not keep its commitment", i, e.Header.Seq)
+		}
+	}
+	clear(opening[:])
+	l.Received.add(len(e.RawHeader)+len(e.Ciphertext), digests...)
+	l.envelopes.Add(uint64(n))
+	return texts, openings, plain, nil
 }
 
 // Open decrypts an inner envelope with that digest and checks its commitment, appending the content to dst. Errors have
@@ -126,7 +200,7 @@ func (l *ConversationLane) Open(dst []byte, e *wire.Envelope, digest [32]byte) (
 	}
 	opening = l.in.ratchet.next()
 	aad := append(l.in.place(), e.RawHeader...)
-	whole, err := l.aead(&l.in.key).Open(dst, l.in.half.next(), e.Ciphertext, aad)
+	whole, err := l.aead(&l.in.key).Open(dst, l.in.half.next(1), e.Ciphertext, aad)
 	if err != nil {
 		return nil, opening, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not decrypt", e.Header.Seq)
 	}
@@ -136,7 +210,7 @@ func (l *ConversationLane) Open(dst []byte, e *wire.Envelope, digest [32]byte) (
 	if subtle.ConstantTimeCompare(c[:], e.Header.Commitment[:]) != 1 {
 		return nil, opening, wire.Errorf(wire.CodeIntegrity, "envelope %d of the conversation does not keep its commitment", e.Header.Seq)
 	}
-	l.Received.add(digest, len(e.RawHeader)+len(e.Ciphertext))
+	l.Received.add(len(e.RawHeader)+len(e.Ciphertext), digest)
 	l.envelopes.Add(1)
 	return content, opening, nil
 }

@@ -206,7 +206,7 @@ func FuzzHopOpen(f *testing.F) {
 	payloads := [][]byte{[]byte("control"), inner.Body, []byte("handshake")}
 	due := [][]byte{
 		body(f, a.Seal(nil, wire.EnvelopeControl, payloads[0])),
-		body(f, a.SealInner(nil, inner.Body, inner.Digest)),
+		body(f, a.SealInner(nil, inner.Body, [][32]byte{inner.Digest})),
 		body(f, a.Seal(nil, wire.EnvelopeHandshake, payloads[2])),
 	}
 	// What the author, who is evil, the network or the relay can put there.

@@ -172,13 +172,6 @@ func (l *HopLane) turnIn() {
 	l.c.arrived()
 }
 
-// received moves the transcript on. inMu is held.
-func (l *HopLane) received(digest [32]byte, n int) {
-	l.Received.add(digest, n)
-	l.c.envelopes.Add(1)
-	l.leave()
-}
-
 // Check is Lane's, for a head that may be the first sign of a new epoch. ErrErased is what it says of a lane that has ended.
 func (l *HopLane) Check(h wire.Head) (sealed, acked bool, err error) {
 	if h.Mine != nil {
@@ -217,15 +210,15 @@ func (l *HopLane) Erased() bool {
 
 // Seal appends an envelope frame with a payload that is no inner envelope. Once the lane is erased it appends nothing; so does SealInner.
 func (l *HopLane) Seal(b []byte, t wire.EnvelopeType, payload []byte) []byte {
-	return l.seal(b, t, payload, func(header []byte) [32]byte { return wire.OuterDigest(header, payload) })
+	return l.seal(b, t, payload, nil)
 }
 
-// SealInner appends an envelope frame around the body of an inner envelope with that digest.
-func (l *HopLane) SealInner(b, inner []byte, digest [32]byte) []byte {
-	return l.seal(b, wire.EnvelopeInner, inner, func(header []byte) [32]byte { return wire.OuterDigestOfInner(header, digest) })
+// SealInner appends an envelope frame around the body of an inner envelope with those digests: one for each envelope that it stands for.
+func (l *HopLane) SealInner(b, inner []byte, digests [][32]byte) []byte {
+	return l.seal(b, wire.EnvelopeInner, inner, digests)
 }
 
-func (l *HopLane) seal(b []byte, t wire.EnvelopeType, payload []byte, digest func(header []byte) [32]byte) []byte {
+func (l *HopLane) seal(b []byte, t wire.EnvelopeType, payload []byte, inner [][32]byte) []byte {
 	l.outMu.Lock()
 	defer l.outMu.Unlock()
 	if l.outKey == nil {
@@ -236,10 +229,26 @@ func (l *HopLane) seal(b []byte, t wire.EnvelopeType, payload []byte, digest fun
 	header := aad[placeLen:]
 	n := len(header) + len(payload) + wire.MinCiphertext
 	b = append(wire.AppendFrameHeader(b, wire.FrameEnvelope, n), header...)
-	b = l.outKey.Seal(b, l.out.next(), payload, aad)
-	l.Sent.add(digest(header), len(payload))
-	l.c.envelopes.Add(1)
+	b = l.outKey.Seal(b, l.out.next(max(1, len(inner))), payload, aad)
+	if inner == nil {
+		l.Sent.add(len(payload), wire.OuterDigest(header, payload))
+		l.c.envelopes.Add(1)
+	} else {
+		l.around(l.Sent, &h, payload, inner)
+	}
 	return b
+}
+
+// around moves a transcript on over an outer envelope with that header, whose payload is an inner envelope with those digests.
+func (l *HopLane) around(t *Transcript, h *wire.Header, payload []byte, inner [][32]byte) {
+	outer := make([][32]byte, len(inner))
+	var space [32]byte
+	for i := range inner {
+		one := wire.Header{Epoch: h.Epoch, Seq: h.Seq + uint64(i), Type: h.Type}
+		outer[i] = wire.OuterDigestOfInner(one.Append(space[:0]), inner[i])
+	}
+	t.add(len(payload), outer...)
+	l.c.envelopes.Add(uint64(len(inner)))
 }
 
 // Opened is a decrypted outer envelope.
@@ -247,8 +256,11 @@ type Opened struct {
 	Type    wire.EnvelopeType
 	Payload []byte
 	Inner   wire.Envelope // Type EnvelopeInner: the payload taken apart
-	Digest  [32]byte      // Type EnvelopeInner: its digest
+	Digests [][32]byte    // Type EnvelopeInner: of the envelopes that it stands for
 }
+
+// Envelopes is how many envelopes it stands for.
+func (o *Opened) Envelopes() int { return max(1, len(o.Digests)) }
 
 // Open decrypts the body of an envelope frame, appending the payload to dst. Errors have CodeIntegrity, CodeMalformed, CodeUnexpected or
 // CodeLimitExceeded and are fatal to the channel. ErrErased is not.
@@ -280,22 +292,26 @@ func (l *HopLane) Open(dst, body []byte) (o Opened, err error) {
 	}
 	o.Type = e.Header.Type
 	aad := append(l.in.place(), e.RawHeader...)
-	whole, err := l.inKey.Open(dst, l.in.next(), e.Ciphertext, aad)
+	whole, err := l.inKey.Open(dst, l.in.next(1), e.Ciphertext, aad)
 	if err != nil {
 		return o, wire.Errorf(wire.CodeIntegrity, "envelope %d of hop lane %d does not decrypt", e.Header.Seq, l.ID)
 	}
 	o.Payload = whole[len(dst):]
 	if o.Type != wire.EnvelopeInner {
-		l.received(wire.OuterDigest(e.RawHeader, o.Payload), len(o.Payload))
+		l.Received.add(len(o.Payload), wire.OuterDigest(e.RawHeader, o.Payload))
+		l.c.envelopes.Add(1)
+		l.leave()
 		return o, nil
 	}
 	if o.Inner, err = wire.ParseEnvelope(o.Payload); err != nil {
 		return o, err
 	}
-	if o.Inner.Header.Type != wire.EnvelopeContent {
+	if t := o.Inner.Header.Type; t != wire.EnvelopeContent && t != wire.EnvelopeTexts {
 		return o, wire.Errorf(wire.CodeUnexpected, "an inner envelope that is no content")
 	}
-	o.Digest = wire.InnerDigest(o.Inner.RawHeader, o.Inner.Ciphertext)
-	l.received(wire.OuterDigestOfInner(e.RawHeader, o.Digest), len(o.Payload))
+	o.Digests = o.Inner.InnerDigests()
+	l.in.seq += uint64(len(o.Digests) - 1)
+	l.around(l.Received, &e.Header, o.Payload, o.Digests)
+	l.leave()
 	return o, nil
 }

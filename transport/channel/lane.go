@@ -91,6 +91,7 @@ type half struct {
 	seq   uint64
 	nonce [ivLen]byte
 	aad   []byte // scratch: place (41 bytes), then the header
+	text  []byte // scratch: a content, of several that share an envelope
 }
 
 func newHalf(channel [32]byte, lane uint64, d wire.Direction, epoch uint64, iv []byte) half {
@@ -103,12 +104,12 @@ func (h *half) place() (p []byte) { return h.aad[:placeLen] }
 
 const placeLen = 41
 
-// next returns the nonce of the next envelope and moves on.
-func (h *half) next() []byte {
+// next returns the nonce of the next envelope and moves on over as many as it stands for.
+func (h *half) next(envelopes int) []byte {
 	h.nonce = h.iv
 	n := binary.BigEndian.Uint64(h.nonce[4:]) ^ h.seq
 	binary.BigEndian.PutUint64(h.nonce[4:], n)
-	h.seq++
+	h.seq += uint64(envelopes)
 	return h.nonce[:]
 }
 

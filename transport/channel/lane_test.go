@@ -63,12 +63,12 @@ func TestConversationInsideHop(t *testing.T) {
 		for n, label := range []wire.Level{{}, {Rank: 3, Compartments: []string{"nato"}}, long, {}} {
 			content := fmt.Appendf(nil, "message %d", n)
 			sealed := a.Seal([]byte("before"), label, content)
-			o, err := in.Open(nil, body(t, out.SealInner(nil, sealed.Body, sealed.Digest)))
+			o, err := in.Open(nil, body(t, out.SealInner(nil, sealed.Body, [][32]byte{sealed.Digest})))
 			must(t, err)
-			if o.Type != wire.EnvelopeInner || !o.Inner.Header.Label.Equal(label) || o.Digest != sealed.Digest {
+			if o.Type != wire.EnvelopeInner || !o.Inner.Header.Label.Equal(label) || o.Digests[0] != sealed.Digest {
 				t.Fatalf("%+v", o)
 			}
-			got, opening, err := b.Open([]byte("before"), &o.Inner, o.Digest)
+			got, opening, err := b.Open([]byte("before"), &o.Inner, o.Digests[0])
 			must(t, err)
 			if !bytes.Equal(got, content) || opening != sealed.Opening {
 				t.Errorf("%q, openings agree: %v", got, opening == sealed.Opening)

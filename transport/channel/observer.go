@@ -213,8 +213,9 @@ func (o *Observer) turn(from wire.Role, body []byte) error {
 	return nil
 }
 
-// Envelope takes an inner envelope with that digest. Errors: CodeUnexpected, CodeIntegrity, CodeLimitExceeded.
-func (o *Observer) Envelope(from wire.Role, e *wire.Envelope, digest [32]byte) error {
+// Envelope takes an inner envelope with those digests, one for each envelope that it stands for. Errors: CodeUnexpected, CodeIntegrity,
+// CodeLimitExceeded.
+func (o *Observer) Envelope(from wire.Role, e *wire.Envelope, digests [][32]byte) error {
 	if !o.Established() {
 		return wire.Errorf(wire.CodeUnexpected, "content before the conversation's handshake is complete")
 	}
@@ -222,8 +223,8 @@ func (o *Observer) Envelope(from wire.Role, e *wire.Envelope, digest [32]byte) e
 	if e.Header.Epoch != s.epoch || e.Header.Seq != s.seq {
 		return wire.Errorf(wire.CodeIntegrity, "inner envelope %d of epoch %d where %d of epoch %d was next", e.Header.Seq, e.Header.Epoch, s.seq, s.epoch)
 	}
-	s.seq++
-	s.add(digest, len(e.RawHeader)+len(e.Ciphertext))
+	s.seq += uint64(len(digests))
+	s.add(len(e.RawHeader)+len(e.Ciphertext), digests...)
 	if n, bytes := s.Unacknowledged(); n > wire.MaxUnacknowledged || bytes > wire.MaxUnackedBytes {
 		return wire.Errorf(wire.CodeLimitExceeded, "%d inner envelopes (%d bytes) unacknowledged", n, bytes)
 	}

@@ -57,7 +57,7 @@ func passes(t testing.TB, o *Observer, from, to *Channel) {
 	body := say(from.Conversation(), "x")
 	e, err := wire.ParseEnvelope(body)
 	must(t, err)
-	must(t, o.Envelope(from.Role, &e, wire.InnerDigest(e.RawHeader, e.Ciphertext)))
+	must(t, o.Envelope(from.Role, &e, e.InnerDigests()))
 	must(t, open(to.Conversation(), body))
 	head := from.Conversation().Closing()
 	news, err := o.Head(from.Role, head)

@@ -125,7 +125,7 @@ func pass(t testing.TB, o *Observer, from wire.Role, to *ConversationLane, envel
 	t.Helper()
 	e, err := wire.ParseEnvelope(envelope)
 	must(t, err)
-	if err := o.Envelope(from, &e, wire.InnerDigest(e.RawHeader, e.Ciphertext)); err != nil {
+	if err := o.Envelope(from, &e, e.InnerDigests()); err != nil {
 		return err
 	}
 	return open(to, envelope)

@@ -111,7 +111,7 @@ func TestObserverRefusesUnsealedSwitch(t *testing.T) {
 	body := say(i.Conversation(), "x")
 	e, err := wire.ParseEnvelope(body)
 	must(t, err)
-	must(t, o.Envelope(i.Role, &e, wire.InnerDigest(e.RawHeader, e.Ciphertext)))
+	must(t, o.Envelope(i.Role, &e, e.InnerDigests()))
 	must(t, open(r.Conversation(), body))
 	_, _, err = r.Conversation().Check(i.Conversation().Closing())
 	must(t, err)

@@ -54,12 +54,14 @@ func (t *Transcript) turn(epoch uint64, th []byte, sent bool) (last uint64) {
 	return old.Count
 }
 
-// add moves on over one envelope of n bytes of body.
-func (t *Transcript) add(digest [32]byte, n int) {
+// add moves on over the envelopes with those digests, of n bytes of body together.
+func (t *Transcript) add(n int, digests ...[32]byte) {
 	t.mu.Lock()
-	t.here.T = wire.NextTranscript(t.here.T, digest)
-	t.here.Count++
-	t.here.envelopes++
+	for i := range digests {
+		t.here.T = wire.NextTranscript(t.here.T, digests[i])
+	}
+	t.here.Count += uint64(len(digests))
+	t.here.envelopes += uint64(len(digests))
 	t.here.last = t.here.T
 	t.here.bytes += uint64(n)
 	t.passed = nil
