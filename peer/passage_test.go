@@ -62,7 +62,7 @@ func TestPassing(t *testing.T) {
 			test.goes(p, func(closing wire.Place, messages ...uint64) {
 				f := p.begin(closing, place(closing.Epoch, 0))
 				for _, m := range messages {
-					f.content(wire.Place{Count: m})
+					f.content(wire.Place{Count: m}, 1)
 				}
 				if messages == nil {
 					f.other(wire.EnvelopeHandshake, nil)

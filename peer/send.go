@@ -210,9 +210,9 @@ func (f *outgoing) shared(texts []wire.Content) link.Item {
 	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digests: s.Digests}
 }
 
-// sharedBytes is how much text shares an envelope: enough that what the envelope costs is little beside it, and little enough that the first is on its
+// SharedBytes is how many bytes of text share an envelope at most: enough that what the envelope costs is little beside it, and little enough that the first is on its
 // way when the next is made.
-const sharedBytes = 16 << 10
+const SharedBytes = 16 << 10
 
 // item makes the next item of a flight, of as many contents as may share an envelope; made is how many went before, of n.
 func (f *outgoing) item(made, n int, content func(i int) wire.Content) link.Item {
@@ -220,7 +220,7 @@ func (f *outgoing) item(made, n int, content func(i int) wire.Content) link.Item
 	f.together = append(f.together[:0], first)
 	for bytes := len(first.Text); f.texts && made+len(f.together) < n && len(f.together) < wire.MaxTexts; {
 		t := content(made + len(f.together))
-		if bytes += len(t.Text); bytes > sharedBytes {
+		if bytes += len(t.Text); bytes > SharedBytes {
 			break
 		}
 		f.together = append(f.together, t)

@@ -26,7 +26,7 @@ func (c *counted) capture(identity string, stream uint64, f *link.Received) {
 	for _, p := range f.Pieces {
 		if p.Seals == nil && p.Opened.Type == wire.EnvelopeInner {
 			lane := fmt.Sprint(identity, " ", stream)
-			c.envelopes[lane]++
+			c.envelopes[lane] += p.Opened.Envelopes()
 			c.bytes[lane] += len(p.Opened.Payload)
 		}
 	}

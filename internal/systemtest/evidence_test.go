@@ -1,6 +1,7 @@
 package systemtest
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"testing"
@@ -57,6 +58,7 @@ func TestEvidence(t *testing.T) {
 						t.Errorf("%s's evidence: %+v", name, r)
 					}
 				}
+				showsAlone(t, w, bob.cfg.Store, w.identity(alice.cfg.Card), "and more", "to alice", "in a flight")
 				shows(t, w, alice.cfg.Store, w.identity(bob.cfg.Card), 39)
 				shows(t, w, bob.cfg.Store, w.identity(alice.cfg.Card), 39)
 				proves := func(what string, alter func(*store.Evidence)) {
@@ -123,6 +125,43 @@ func TestEvidence(t *testing.T) {
 				})
 			})
 		})
+	}
+}
+
+// showsAlone wants evidence of one message, in which there is nothing of others that shared its envelope. Texts may have come more than once.
+func showsAlone(t *testing.T, w *world, s *store.Store, with, text string, others ...string) {
+	t.Helper()
+	found := false
+	for e, err := range s.Evidence() {
+		must(t, err)
+		if !e.Own || e.Flight == nil {
+			continue
+		}
+		for i := range e.Flight.Envelopes {
+			env := &e.Flight.Envelopes[i]
+			if env.Text == nil || env.Text.Text != text {
+				continue
+			}
+			found = true
+			if env.Ciphertext != e.Flight.Envelopes[i-1].Ciphertext || env.Ciphertext != e.Flight.Envelopes[i+1].Ciphertext {
+				t.Errorf("%q has an envelope of its own", text)
+			}
+			x, err := export.Export(t.Context(), s, w.policy, export.Wanted{With: with, Messages: []export.Range{{Own: true, First: env.Text.Number, Last: env.Text.Number}}})
+			must(t, err)
+			r, err := evidence.Verify(x.Bundle, w.policy.Anchors)
+			must(t, err)
+			if len(r.Messages) != 1 || r.Messages[0].Text != text || r.Messages[0].Delivered == nil {
+				t.Errorf("the bundle proves %+v", r.Messages)
+			}
+			for _, other := range others {
+				if bytes.Contains(x.Bundle, []byte(other)) {
+					t.Errorf("the bundle of %q says %q, too", text, other)
+				}
+			}
+		}
+	}
+	if !found {
+		t.Errorf("nothing is known of %q", text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package systemtest
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -146,7 +147,12 @@ func TestForgedInConversation(t *testing.T) {
 		birds := newCanary(t, w)
 		bob, mallory, watcher := w.login(w.card("bob")), w.evilPeer(t, w.card("mallory")), w.evilPeer(t, w.card("watcher"))
 		mallory.accomplice = w.card("accomplice")
-		for _, c := range conversationForgeries {
+		shared := slices.Clone(conversationForgeries) // once more, of texts that share an envelope
+		for i := range shared {
+			shared[i].name += ", of several texts"
+			shared[i].forgery.beside = "as well"
+		}
+		for _, c := range slices.Concat(conversationForgeries, shared) {
 			t.Log("forged:", c.name)
 			time.Sleep(2 * time.Second) // virtual: the relay takes one connect request a second
 			m := mallory.connect(w, bob.Identity())

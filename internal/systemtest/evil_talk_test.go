@@ -162,6 +162,7 @@ func (m evilMessages) Receive(context.Context) (f wire.Frame, err error) {
 
 // forgery is how a flight differs from an honest one. What is nil stays honest.
 type forgery struct {
+	beside  string                                            // another text, which shares the envelope
 	body    func(b []byte)                                    // the inner envelope's bytes, before they are wrapped
 	frame   func(b []byte)                                    // the body of the outer envelope's frame
 	heads   func(t *evilTalk, outer, inner *wire.Head)        // before they are sealed
@@ -178,16 +179,40 @@ func (t *evilTalk) content(text string) channel.Sealed {
 
 // contentOf makes an inner envelope of any content. The label is the level that the relay gave this side.
 func (t *evilTalk) contentOf(c wire.Content) channel.Sealed {
+	t.sign(&c)
+	return t.inner.Seal(nil, t.open.Level, c.Append(nil))
+}
+
+// sign says whose content it is.
+func (t *evilTalk) sign(c *wire.Content) {
 	c.Parties = wire.Parties(t.own.Identity, t.own.KeyHash, t.other.Identity, t.other.KeyHash)
 	c.Time = uint64(time.Now().UnixMilli())
 	rand.Read(c.ID[:])
-	return t.inner.Seal(nil, t.open.Level, c.Append(nil))
+}
+
+// shared makes the inner envelope that the next texts share.
+func (t *evilTalk) shared(label wire.Level, change func(*wire.Content), texts ...string) []byte {
+	contents := make([]wire.Content, len(texts))
+	for i, text := range texts {
+		contents[i] = wire.Content{Type: wire.ContentText, Number: t.number, Text: text}
+		t.number++
+		t.sign(&contents[i])
+		if change != nil {
+			change(&contents[i])
+		}
+	}
+	return t.inner.SealTexts(nil, label, contents).Body
 }
 
 // say sends a text in a flight of its own.
 func (t *evilTalk) say(text string, f forgery) {
 	t.at.t.Helper()
-	body := t.content(text).Body
+	var body []byte
+	if f.beside != "" {
+		body = t.shared(t.open.Level, nil, text, f.beside)
+	} else {
+		body = t.content(text).Body
+	}
 	t.said = body
 	if f.body != nil {
 		f.body(body)
@@ -249,10 +274,7 @@ func (t *evilTalk) hear(number uint64) *wire.Content {
 			return a.stream == t.lane.ID && a.opened != nil && a.opened.Type == wire.EnvelopeInner
 		})
 		t.heard = a.opened.Payload
-		plain, _, err := t.inner.Open(nil, &a.opened.Inner, a.opened.Digests[0])
-		must(t.at.t, err)
-		c, err := wire.ParseContent(plain)
-		must(t.at.t, err)
+		c := t.last(a.opened)
 		if c.Type != wire.ContentText || c.Number < number {
 			continue
 		}
@@ -261,10 +283,25 @@ func (t *evilTalk) hear(number uint64) *wire.Content {
 			return a.inner != nil && a.inner.Head.Channel == t.channel.ID && a.inner.Head.Mine != nil && *a.inner.Head.Mine == here
 		}).inner
 		must(t.at.t, t.at.verifier.Verify(t.other.Signer, wire.PurposeHead, head.Statement, head.Seal))
-		_, _, err = t.inner.Check(head.Head)
+		_, _, err := t.inner.Check(head.Head)
 		must(t.at.t, err)
 		return c
 	}
+}
+
+// last is the last content in an inner envelope.
+func (t *evilTalk) last(o *channel.Opened) *wire.Content {
+	t.at.t.Helper()
+	if o.Inner.Header.Type == wire.EnvelopeTexts {
+		texts, _, _, err := t.inner.OpenTexts(nil, &o.Inner, o.Digests)
+		must(t.at.t, err)
+		return &texts[len(texts)-1]
+	}
+	plain, _, err := t.inner.Open(nil, &o.Inner, o.Digests[0])
+	must(t.at.t, err)
+	c, err := wire.ParseContent(plain)
+	must(t.at.t, err)
+	return c
 }
 
 // confirm is H3 of everything heard. forge may change it before it is sealed.

@@ -131,7 +131,7 @@ func (s *flightLengths) capture(_ string, _ uint64, f *link.Received) {
 	n := 0
 	for _, p := range f.Pieces {
 		if p.Opened.Type == wire.EnvelopeInner {
-			n++
+			n += p.Opened.Envelopes()
 		}
 	}
 	s.mu.Lock()

@@ -110,7 +110,7 @@ func BenchmarkTranscript(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for range n {
-					t.add([32]byte{}, benchText)
+					t.add(benchText, [32]byte{})
 				}
 				if _, err := t.Acknowledge(t.Seal()); err != nil {
 					b.Fatal(err)

@@ -257,7 +257,7 @@ func TestWrongCommitment(t *testing.T) {
 			h := wire.Header{Type: wire.EnvelopeContent}
 			h.Commitment = wire.Commitment(opening, i.ID, 0, 1, h.AppendUncommitted(nil), []byte(committed))
 			header := h.Append(nil)
-			return evil.aead(&evil.out.key).Seal(header, evil.out.half.next(), []byte("I owe you 1"), append(wire.AppendPlace(nil, i.ID, 0, 1), header...))
+			return evil.aead(&evil.out.key).Seal(header, evil.out.half.next(1), []byte("I owe you 1"), append(wire.AppendPlace(nil, i.ID, 0, 1), header...))
 		}
 		must(t, open(c.b.fork(), forge("I owe you 1")))
 		wantCode(t, open(c.b.fork(), forge("I owe you 9")), wire.CodeIntegrity)

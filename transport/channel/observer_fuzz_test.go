@@ -204,7 +204,7 @@ func (w *watch) envelopes(s *script) bool {
 	for range count {
 		e := wire.Envelope{Header: wire.Header{Epoch: uint64(epoch), Seq: uint64(side.here()) + uint64(off), Type: wire.EnvelopeContent}}
 		e.RawHeader, e.Ciphertext = e.Header.Append(nil), manyBytes[:wire.MinCiphertext+size<<10]
-		err := w.o.Envelope(from, &e, digest)
+		err := w.o.Envelope(from, &e, [][32]byte{digest})
 		next := w.taken == 4 && epoch == 0 && off == 0
 		if next {
 			side.add(digest, len(e.RawHeader)+len(e.Ciphertext))

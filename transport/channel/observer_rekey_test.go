@@ -132,10 +132,10 @@ func TestObserverRefusesRekeys(t *testing.T) {
 func TestObserverKeepsEpochsApart(t *testing.T) {
 	o, i, r := established(t)
 	early := wire.Envelope{Header: wire.Header{Epoch: 1}}
-	wantCode(t, o.Envelope(1, &early, [32]byte{}), wire.CodeIntegrity)
+	wantCode(t, o.Envelope(1, &early, [][32]byte{{}}), wire.CodeIntegrity)
 	for _, m := range rekeyPassing(t, i, r) {
 		must(t, o.Handshake(m.from, m.Frame))
 	}
 	late := wire.Envelope{}
-	wantCode(t, o.Envelope(1, &late, [32]byte{}), wire.CodeIntegrity)
+	wantCode(t, o.Envelope(1, &late, [][32]byte{{}}), wire.CodeIntegrity)
 }

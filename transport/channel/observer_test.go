@@ -253,7 +253,7 @@ func TestObserverLimits(t *testing.T) {
 				e := wire.Envelope{Header: wire.Header{Seq: o.sides[0].seq, Type: wire.EnvelopeContent}}
 				e.RawHeader = e.Header.Append(nil)
 				e.Ciphertext = make([]byte, test.size-len(e.RawHeader))
-				return o.Envelope(wire.RoleInitiator, &e, [32]byte{})
+				return o.Envelope(wire.RoleInitiator, &e, [][32]byte{{}})
 			}
 			for range test.fit {
 				must(t, envelope())

@@ -54,7 +54,7 @@ func (s stolen) opensHop(c *Channel, body []byte) bool {
 		half.aad = wire.AppendPlace(nil, c.ID, 0, wire.RoleInitiator.Sends())
 		half.seq = e.Header.Seq
 		aad := append(half.place(), e.RawHeader...)
-		if _, err := k.key.Open(nil, half.next(), e.Ciphertext, aad); err == nil {
+		if _, err := k.key.Open(nil, half.next(1), e.Ciphertext, aad); err == nil {
 			return true
 		}
 	}
