@@ -6,6 +6,7 @@ package roles
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,12 +99,18 @@ func (s *Settings) size(i int) int {
 	return s.Size
 }
 
-// FrameSize is how many bytes one message takes on a hop, its envelopes and the frame around them: what the splice sends.
+// FrameSize is how many bytes one message takes on a hop, its share of the envelopes and the frame around them: what the splice sends. Texts of a window
+// share as many envelopes as they can.
 func (s *Settings) FrameSize() int {
-	content := wire.Content{Type: wire.ContentText, Number: uint64(s.N), Text: strings.Repeat("0", s.Size)}
-	header := wire.Header{Seq: uint64(s.N), Type: wire.EnvelopeContent}
-	inner := len(header.Append(nil)) + len(content.Append(nil)) + wire.MinCiphertext
+	n := max(1, min(s.Window, wire.MaxTexts, peer.SharedBytes/s.Size))
+	text := wire.Content{Type: wire.ContentText, Number: uint64(s.N), Text: strings.Repeat("0", s.Size)}
+	header, plain := wire.Header{Seq: uint64(s.N), Type: wire.EnvelopeContent}, text.Append(nil)
+	if n > 1 {
+		header.Type, header.Commitments = wire.EnvelopeTexts, make([][32]byte, n)
+		plain = wire.AppendTexts(nil, slices.Repeat([]wire.Content{text}, n))
+	}
+	inner := len(header.Append(nil)) + len(plain) + wire.MinCiphertext
 	header = wire.Header{Seq: uint64(s.N), Type: wire.EnvelopeInner}
 	outer := len(header.Append(nil)) + inner + wire.MinCiphertext
-	return len(wire.AppendFrameHeader(nil, wire.FrameEnvelope, outer)) + outer
+	return (len(wire.AppendFrameHeader(nil, wire.FrameEnvelope, outer)) + outer) / n
 }
