@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// derivations computes, for each kind of vector that is no structure, what must come out from what goes in.
+// derivations computes, for each kind of vector that is no structure, what must come out from what goes in. Those of texts are in texts_test.go.
 var derivations = map[string]func(in *inputs) []field{
 	"transcript-hashes": func(in *inputs) []field {
 		hello, answer, proof, accept := in.take("hello"), in.take("answer"), in.take("proof"), in.take("accept")
@@ -64,8 +64,10 @@ var derivations = map[string]func(in *inputs) []field{
 				in.err = err
 				return nil
 			}
-			t = NextTranscript(t, InnerDigest(e.RawHeader, e.Ciphertext))
-			out = append(out, field{"transcript", slices.Clone(t[:])})
+			for _, digest := range e.InnerDigests() {
+				t = NextTranscript(t, digest)
+				out = append(out, field{"transcript", slices.Clone(t[:])})
+			}
 		}
 		return out
 	},
@@ -86,6 +88,9 @@ var derivations = map[string]func(in *inputs) []field{
 		}
 		return []field{{"code", []byte(ComparisonCode(channel, common[0], common[1]))}}
 	},
+	"text-opening":      textOpening,
+	"texts-commitments": textsCommitments,
+	"texts-digests":     textsDigests,
 	"machine-hash": func(in *inputs) []field {
 		return hashField("machine-hash", MachineHash(string(in.take("own")), string(in.take("other")), in.take("facts")))
 	},
@@ -241,6 +246,9 @@ func derivationCases() (all []vector) {
 	add("transcript-epoch-0", "transcript", "section 5.5: three inner envelopes in the first epoch", field{"th", data("th", 48)},
 		field{"lane", number(0)}, field{"direction", number(1)}, field{"last", number(0)}, field{"t", make([]byte, 32)},
 		field{"inner-envelope", inner(0)}, field{"inner-envelope", inner(1)}, field{"inner-envelope", inner(2)})
+	add("transcript-texts", "transcript", "sections 5.1 and 5.5: between two other inner envelopes one of two texts", field{"th", data("th", 48)},
+		field{"lane", number(0)}, field{"direction", number(1)}, field{"last", number(0)}, field{"t", make([]byte, 32)},
+		field{"inner-envelope", inner(0)}, field{"inner-envelope", textsEnvelopeWith(1, secret, 2, 100)}, field{"inner-envelope", inner(3)})
 	add("transcript-epoch-1", "transcript", "section 5.5: the start of a second epoch", field{"th", data("th of epoch 1", 32)},
 		field{"lane", number(2)}, field{"direction", number(2)}, field{"last", number(3)}, field{"t", data("t", 32)})
 
@@ -274,5 +282,5 @@ func derivationCases() (all []vector) {
 	receipt("receipt-h2", "section 6: a recipient only acknowledges in a hop lane", data("th", 32), 9, RoleInitiator, 0, 0, 2)
 	receipt("receipt-h3", "section 6: a recipient only acknowledges in a conversation", data("th of conversation", 32), 0, RoleResponder, 0, 0, 2)
 	receipt("receipt-h3-first", "section 6: a first flight in a conversation, nothing to acknowledge yet", data("th of conversation", 32), 0, RoleInitiator, 1, 2, 0)
-	return all
+	return append(all, textsCases()...)
 }

@@ -29,6 +29,10 @@ func describe(v any) (d description) {
 			d.walk("label", v.Header.Label)
 			d.walk("commitment", v.Header.Commitment)
 		}
+		if v.Header.Type == EnvelopeTexts {
+			d.walk("label", v.Header.Label)
+			d.walk("commitments", v.Header.Commitments)
+		}
 		d.walk("ciphertext", v.Ciphertext)
 	case *Content:
 		d.walk("parties", v.Parties)
@@ -41,6 +45,16 @@ func describe(v any) (d description) {
 			d.walk("text", v.Text)
 		case ContentMachine, ContentNoticed:
 			d.walk("machine", v.Machine)
+		}
+	case []Content:
+		d.walk("count", uint64(len(v)))
+		d.walk("parties", v[0].Parties)
+		for i, t := range v {
+			text := fmt.Sprintf("texts.%d.", i)
+			d.walk(text+"id", t.ID)
+			d.walk(text+"time", t.Time)
+			d.walk(text+"number", t.Number)
+			d.walk(text+"text", t.Text)
 		}
 	case SealFrame:
 		d.walk("scheme", v[0].Seal.Scheme)

@@ -24,6 +24,7 @@ func FuzzDelegation(f *testing.F)             { fuzz(f, "delegation") }
 func FuzzHead(f *testing.F)                   { fuzz(f, "head") }
 func FuzzEnvelope(f *testing.F)               { fuzz(f, "envelope") }
 func FuzzContent(f *testing.F)                { fuzz(f, "content") }
+func FuzzTexts(f *testing.F)                  { fuzz(f, "texts") }
 func FuzzMachine(f *testing.F)                { fuzz(f, "machine") }
 func FuzzControl(f *testing.F)                { fuzz(f, "control") }
 func FuzzProbe(f *testing.F)                  { fuzz(f, "probe") }
@@ -46,11 +47,19 @@ func fuzz(f *testing.F, name string) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, again, err := s.reencode(b)
+		value, again, err := s.reencode(b)
 		if err != nil {
 			wantCode(t, err, CodeMalformed, CodeLimitExceeded)
-		} else if !bytes.Equal(again, b) {
+			return
+		}
+		if !bytes.Equal(again, b) {
 			t.Fatalf("two encodings:\n%x\n%x", b, again)
+		}
+		switch v := value.(type) {
+		case Envelope:
+			checkStandsFor(t, v)
+		case []Content:
+			checkContents(t, v)
 		}
 	})
 }

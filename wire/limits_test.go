@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -105,6 +106,10 @@ func TestLimits(t *testing.T) {
 		{"compartments of a label", "envelope", MaxCompartments, CodeMalformed, func(n int) []byte {
 			return envelopeWith(func(h *Header) { h.Label.Compartments = compartments(n) })
 		}},
+		{"texts", "envelope", MaxTexts, CodeMalformed, func(n int) []byte { return textsEnvelopeWith(0, Level{}, n, 16) }},
+		{"compartments of a label of texts", "envelope", MaxCompartments, CodeMalformed, func(n int) []byte {
+			return textsEnvelopeWith(0, Level{1, compartments(n)}, 2, 16)
+		}},
 		{"entries of peers", "control", MaxPeersEntries, CodeMalformed, func(n int) []byte {
 			m := Peers{}
 			for range n {
@@ -120,6 +125,16 @@ func TestLimits(t *testing.T) {
 		}},
 		{"suites of connect", "control", MaxSuites, CodeMalformed, func(n int) []byte { return Connect{ID: 1, Suites: suites(n)}.Append(nil) }},
 		{"text", "content", MaxText, CodeMalformed, func(n int) []byte { return contentWith(func(c *Content) { c.Text = text(n) }) }},
+		{"first of two texts", "texts", MaxText, CodeMalformed, func(n int) []byte {
+			return textsWith(func(first, _ *Content) { first.Text = text(n) })
+		}},
+		{"last of two texts", "texts", MaxText, CodeMalformed, func(n int) []byte {
+			return textsWith(func(_, second *Content) { second.Text = text(n) })
+		}},
+		{"length of the first of two texts, whatever its bytes", "texts", MaxText, CodeMalformed, func(n int) []byte {
+			b := textsWith(func(first, _ *Content) { first.Text = text(MaxText) })
+			return slices.Replace(b, 59, 59+VarintLen(MaxText), AppendVarint(nil, uint64(n))...)
+		}},
 		{"suites of refused", "control", MaxSuites, CodeMalformed, func(n int) []byte {
 			return Refused{Number: CodeSuiteUnsupported, Suites: suites(n)}.Append(nil)
 		}},
@@ -145,18 +160,23 @@ func TestLongProofIsRefused(t *testing.T) {
 	wantCode(t, err, CodeLimitExceeded)
 }
 
+// sharedText is peer.SharedBytes: how many bytes of text share an envelope at most.
+const sharedText = 16 << 10
+
 // TestLargestFits checks that what the limits allow one by one fits where it travels: in a frame, under an outer envelope.
 func TestLargestFits(t *testing.T) {
 	far := Header{Epoch: maxVarint, Seq: maxVarint, Type: EnvelopeInner}
 	inner := far
 	inner.Type = EnvelopeContent
-	largest := Level{1<<16 - 1, nil}
-	for i := range MaxCompartments {
-		largest.Compartments = append(largest.Compartments, strings.Repeat("x", MaxCompartment-1)+string(rune('a'+i)))
-	}
 	inner.Label = largest
 	if !largest.Valid() {
 		t.Fatal("the largest level is not valid")
+	}
+	several := textsHeader(maxVarint-MaxTexts, largest, MaxTexts)
+	several.Epoch = maxVarint
+	together := manyTexts(MaxTexts, sharedText/MaxTexts)
+	for i := range together {
+		together[i].Number = maxVarint
 	}
 	outer := len(far.Append(nil)) + MinCiphertext
 	text := Content{Type: ContentText, Number: maxVarint, Text: strings.Repeat("x", MaxText)}
@@ -168,6 +188,7 @@ func TestLargestFits(t *testing.T) {
 	}
 	for what, n := range map[string]int{
 		"a text":              outer + len(inner.Append(nil)) + MinCiphertext + len(text.Append(nil)),
+		"several texts":       outer + len(several.Append(nil)) + MinCiphertext + len(AppendTexts(nil, together)),
 		"a handshake message": outer + len(AppendFrameHeader(nil, FrameHello, MaxHandshake)) + MaxHandshake,
 		"a peers message":     outer + len(peers.Append(nil)),
 	} {

@@ -51,6 +51,19 @@ func envelopeWith(change func(*Header)) []byte {
 	return append(with(envelopes[0].value.Header, change).Append(nil), data("ciphertext", 16)...)
 }
 
+// textsEnvelopeWith is a texts envelope with a ciphertext of n bytes.
+func textsEnvelopeWith(seq uint64, label Level, commitments, n int) []byte {
+	h := textsHeader(seq, label, commitments)
+	return append(h.Append(nil), data("ciphertext", n)...)
+}
+
+// textsWith gives two texts that somebody changed.
+func textsWith(change func(first, second *Content)) []byte {
+	t := slices.Clone(severalTexts[0].value)
+	change(&t[0], &t[1])
+	return appendCountedTexts(t, nil)
+}
+
 func contentWith(change func(*Content)) []byte { return with(*contents[0].value, change).Append(nil) }
 
 func levelWith(compartments ...string) []byte {
@@ -238,7 +251,7 @@ var malformedSeals = []malformedCase{
 var malformedEnvelopes = []malformedCase{
 	{"envelope", "type-0", envelopeWith(func(h *Header) { h.Type = 0 }), "unknown type"},
 	{"envelope", "type-4", envelopeWith(func(h *Header) { h.Type = 4 }), "unknown type"},
-	{"envelope", "type-17", envelopeWith(func(h *Header) { h.Type = 17 }), "unknown type"},
+	{"envelope", "type-18", envelopeWith(func(h *Header) { h.Type = 18 }), "unknown type"},
 	{"envelope", "epoch-longer-than-needed", insert(bytesOf("envelope", "control"), 0, 0x40), longer},
 	{"envelope", "seq-longer-than-needed", insert(bytesOf("envelope", "control"), 1, 0x40), longer},
 	{"envelope", "compartments-unsorted", envelopeWith(func(h *Header) { h.Label.Compartments = []string{"b", "a"} }), badOrder},
@@ -246,6 +259,13 @@ var malformedEnvelopes = []malformedCase{
 	{"envelope", "17-compartments", envelopeWith(func(h *Header) { h.Label.Compartments = compartments(MaxCompartments + 1) }), badCount},
 	{"envelope", "compartment-of-33", envelopeWith(func(h *Header) { h.Label.Compartments = []string{text(MaxCompartment + 1)} }), badLength},
 	{"envelope", "ciphertext-of-15", cut(bytesOf("envelope", "control"), 3, 1), "shorter than its tag"},
+	{"envelope", "texts-of-0", textsEnvelopeWith(5, secret, 0, 40), badCount},
+	{"envelope", "texts-of-1", textsEnvelopeWith(5, secret, 1, 40), badCount},
+	{"envelope", "texts-of-65", textsEnvelopeWith(5, Level{}, MaxTexts+1, 40), badCount},
+	{"envelope", "texts-cut-in-commitments", short(textsEnvelopeWith(5, secret, 2, 0)), tooShort},
+	{"envelope", "texts-ciphertext-of-15", textsEnvelopeWith(5, secret, 2, 15), "shorter than its tag"},
+	{"envelope", "texts-compartments-unsorted", textsEnvelopeWith(5, Level{1, []string{"b", "a"}}, 2, 40), badOrder},
+	{"envelope", "texts-beyond-the-last-number", textsEnvelopeWith(maxVarint, Level{}, 2, 40), "numbers that no envelope can have"},
 	{"content", "type-0", contentWith(func(c *Content) { c.Type = 0 }), "unknown type"},
 	{"content", "type-5", contentWith(func(c *Content) { c.Type = 5 }), "unknown type"},
 	{"content", "empty-text", contentWith(func(c *Content) { c.Text = "" }), "empty"},
@@ -256,6 +276,20 @@ var malformedEnvelopes = []malformedCase{
 	{"content", "machine-description-of-1025", with(*contents[2].value, func(c *Content) { c.Machine.Description = text(MaxDescription + 1) }).Append(nil), badLength},
 	{"content", "noticed-trailing", append(bytesOf("content", "noticed"), 0), trailing},
 	{"content", "machine-trailing", append(bytesOf("content", "machine"), 0), trailing},
+	{"texts", "empty-text", textsWith(func(first, _ *Content) { first.Text = "" }), "empty"},
+	{"texts", "last-text-empty", textsWith(func(_, second *Content) { second.Text = "" }), "empty"},
+	{"texts", "text-no-utf-8", textsWith(func(first, _ *Content) { first.Text = "caf\xe9" }), "no UTF-8"},
+	{"texts", "character-in-two-texts", textsWith(func(first, second *Content) { first.Text, second.Text = "caf\xc3", "\xa9" }), "no UTF-8"},
+	{"texts", "number-longer-than-needed", insert(textsWith(func(first, _ *Content) { first.Number = 5 }), 57, 0x40), longer},
+	{"texts", "length-longer-than-needed", insert(bytesOf("texts", "two"), 59, 0x40), longer},
+	{"texts", "length-too-low", put(bytesOf("texts", "two"), len(bytesOf("texts", "two"))-4, 2), trailing},
+	{"texts", "length-too-high", put(bytesOf("texts", "two"), len(bytesOf("texts", "two"))-4, 4), tooShort},
+	{"texts", "length-too-high-for-an-address", slices.Replace(bytesOf("texts", "two"), 59, 60, AppendVarint(nil, maxVarint)...), tooShort},
+	{"texts", "count-too-low", put(appendCountedTexts(manyTexts(3, 5), nil), 0, 2), trailing},
+	{"texts", "count-too-high", put(bytesOf("texts", "two"), 0, 3), tooShort},
+	{"texts", "parties-cut", bytesOf("texts", "two")[:32], tooShort},
+	{"texts", "second-cut", bytesOf("texts", "two")[:80], tooShort},
+	{"texts", "trailing", append(bytesOf("texts", "two"), 0), trailing},
 }
 
 var malformedControl = []malformedCase{

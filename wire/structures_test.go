@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"testing"
 )
@@ -77,6 +78,7 @@ var structures = []structure{
 	of("head", Head.Append, ParseHead, heads...),
 	of("envelope", func(e Envelope, b []byte) []byte { return append(e.Header.Append(b), e.Ciphertext...) }, ParseEnvelope, envelopes...),
 	of("content", (*Content).Append, ParseContent, contents...),
+	of("texts", appendCountedTexts, parseCountedTexts, severalTexts...),
 	of("machine", MachineFrame.Append, ParseMachineFrame, named[MachineFrame]{"ok", MachineFrame{data32("hash"), data32("mac")}}),
 	of("control", Control.Append, ParseControl, controls...),
 	of("probe", func(v [8]byte, b []byte) []byte { return append(b, v[:]...) }, ParseProbe, named[[8]byte]{"ok", [8]byte(data("nonce", 8))}),
@@ -117,6 +119,20 @@ func parseWholeVarint(b []byte) (uint64, error) {
 		err = &MalformedError{"varint", "too short or trailing bytes"}
 	}
 	return v, err
+}
+
+// appendCountedTexts and parseCountedTexts put the number of texts before them, which only the header of their envelope knows.
+func appendCountedTexts(texts []Content, b []byte) []byte {
+	return AppendTexts(append(b, byte(len(texts))), texts)
+}
+
+func parseCountedTexts(b []byte) ([]Content, error) {
+	r := &reader{what: "texts", b: b}
+	n := r.count(2, MaxTexts)
+	if r.err != nil {
+		return nil, r.err
+	}
+	return ParseTexts(r.b, n)
 }
 
 var varints = []named[uint64]{{"0", 0}, {"63", 63}, {"64", 64}, {"16383", 1<<14 - 1}, {"16384", 1 << 14}, {"2^30-1", 1<<30 - 1},
@@ -231,6 +247,10 @@ var (
 		{"content-bare-label", envelope(Header{Type: EnvelopeContent}, 16)},
 		{"inner", envelope(Header{Epoch: 1, Seq: 64, Type: EnvelopeInner}, 60)},
 		{"control", envelope(Header{Type: EnvelopeControl}, 16)},
+		{"texts", envelope(textsHeader(5, secret, 2), 100)},
+		{"texts-bare-label", envelope(textsHeader(0, Level{}, 2), 16)},
+		{"texts-most", envelope(textsHeader(5, largest, MaxTexts), 40)},
+		{"texts-far", envelope(textsHeader(maxVarint-MaxTexts, Level{}, 3), 16)},
 		{"handshake-far", envelope(Header{Epoch: maxVarint, Seq: maxVarint, Type: EnvelopeHandshake}, 17)},
 	}
 	contents = []named[*Content]{
@@ -240,6 +260,11 @@ var (
 		{"machine-undescribed", &Content{Type: ContentMachine}},
 		{"noticed", &Content{data32("parties"), data16("id"), 1, ContentNoticed, 0, "", Machine{data32("machine"), "Debian, a laptop"}}},
 		{"bye", &Content{data32("parties"), data16("id"), 0, ContentBye, 0, "", Machine{}}},
+	}
+	severalTexts = []named[[]Content]{
+		{"two", []Content{*contents[0].value, {data32("parties"), data16("id of the next"), 1_790_000_000_124, ContentText, 65, "sim", Machine{}}}},
+		{"shortest", []Content{{Type: ContentText, Text: "\x00"}, {Type: ContentText, Number: maxVarint, Text: "x"}}},
+		{"most", manyTexts(MaxTexts, 2)},
 	}
 	entry    = PeerEntry{7, "Bob Antunes", bob, data32("certificate"), secret, offer, true}
 	bare     = PeerEntry{ID: 1<<32 - 1, Suites: []Suite{5}}
@@ -270,6 +295,33 @@ func sealFrame(leaves uint32, indexes ...uint32) (f SealFrame) {
 		f = append(f, SealEntry{s, h, h.Append(nil)})
 	}
 	return f
+}
+
+// textsHeader is of a texts envelope for n texts.
+func textsHeader(seq uint64, label Level, n int) Header {
+	h := Header{Seq: seq, Type: EnvelopeTexts, Label: label, Commitments: make([][32]byte, n)}
+	for i := range h.Commitments {
+		h.Commitments[i] = data32(fmt.Sprint("commitment ", i))
+	}
+	return h
+}
+
+// manyTexts are n texts of so many bytes each.
+func manyTexts(n, length int) (texts []Content) {
+	for i := range uint64(n) {
+		texts = append(texts, Content{data32("parties"), data16(fmt.Sprint("id ", i)), 1_790_000_000_000 + i, ContentText, 60 + i, text(length), Machine{}})
+	}
+	return texts
+}
+
+// largest is the level with the longest encoding.
+var largest = Level{1<<16 - 1, longCompartments()}
+
+func longCompartments() (c []string) {
+	for _, last := range compartments(MaxCompartments) {
+		c = append(c, text(MaxCompartment-1)+last)
+	}
+	return c
 }
 
 func envelope(h Header, ciphertext int) Envelope {
