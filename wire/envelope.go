@@ -33,6 +33,9 @@ func (h *Header) Append(b []byte) []byte {
 	case EnvelopeContent:
 		b = append(b, h.Commitment[:]...)
 	case EnvelopeTexts:
+		if len(h.Commitments) > 255 {
+			panic("wire: more texts than their count can say")
+		}
 		b = append(b, byte(len(h.Commitments)))
 		for i := range h.Commitments {
 			b = append(b, h.Commitments[i][:]...)
@@ -110,7 +113,7 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 		for i := range e.Header.Commitments {
 			e.Header.Commitments[i] = r.hash()
 		}
-		if e.Header.Seq > maxVarint-MaxTexts {
+		if r.err == nil && e.Header.Seq > maxVarint-uint64(len(e.Header.Commitments)-1) {
 			r.fail("numbers that no envelope can have")
 		}
 	default:

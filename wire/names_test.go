@@ -165,6 +165,7 @@ func TestAppendRefusesWhatItCannotEncode(t *testing.T) {
 		"a varint of 2^62":            func() { AppendVarint(nil, 1<<62) },
 		"an opaque8 of 256":           func() { HopContext{Relay: string(make([]byte, 256))}.Append(nil) },
 		"an opaque16 of 65,536":       func() { (&Accept{Parameters: make([]byte, 1<<16)}).Append(nil) },
+		"256 texts":                   func() { (&Header{Type: EnvelopeTexts, Commitments: make([][32]byte, 256)}).Append(nil) },
 		"a path that fits no leaves":  func() { Seal{Leaves: 4}.Append(nil) },
 		"a frame body beyond a frame": func() { AppendFrameHeader(nil, FrameEnvelope, MaxFrameBody+1) },
 	} {

@@ -193,3 +193,13 @@ func TestTextsDoNotAlias(t *testing.T) {
 		}
 	}
 }
+
+// The last number of those that an envelope stands for may be the largest there is.
+func TestTextsAtTheEndOfNumbers(t *testing.T) {
+	for seq, fits := range map[uint64]bool{maxVarint - 1: true, maxVarint: false} {
+		h := textsHeader(seq, Level{}, 2)
+		if _, err := ParseEnvelope(append(h.Append(nil), make([]byte, MinCiphertext)...)); (err == nil) != fits {
+			t.Errorf("two texts from number %d on: %v", seq, err)
+		}
+	}
+}
