@@ -137,7 +137,7 @@ func (c *Conversation) content(o *channel.Opened) error {
 	if err := c.waitEstablished(); err != nil {
 		return err
 	}
-	if n, bytes := c.inner.Received.Unacknowledged(); n >= wire.MaxUnacknowledged || bytes > wire.MaxUnackedBytes {
+	if n, bytes := c.inner.Received.Unacknowledged(); n+uint64(o.Envelopes()) > wire.MaxUnacknowledged || bytes > wire.MaxUnackedBytes {
 		return wire.Errorf(wire.CodeLimitExceeded, "%d messages of %d bytes unacknowledged", n, bytes)
 	}
 	if c.in.flight == nil {

@@ -216,17 +216,16 @@ const SharedBytes = 16 << 10
 
 // item makes the next item of a flight, of as many contents as may share an envelope; made is how many went before, of n.
 func (f *outgoing) item(made, n int, content func(i int) wire.Content) link.Item {
-	first := content(made)
-	f.together = append(f.together[:0], first)
-	for bytes := len(first.Text); f.texts && made+len(f.together) < n && len(f.together) < wire.MaxTexts; {
-		t := content(made + len(f.together))
-		if bytes += len(t.Text); bytes > SharedBytes {
+	f.together = f.together[:0]
+	for size := 0; made+len(f.together) < n && len(f.together) < wire.MaxTexts; {
+		c := content(made + len(f.together))
+		if size += len(c.Text); len(f.together) > 0 && (size > SharedBytes || !f.texts) {
 			break
 		}
-		f.together = append(f.together, t)
+		f.together = append(f.together, c)
 	}
 	if len(f.together) == 1 {
-		return f.envelope(first)
+		return f.envelope(f.together[0])
 	}
 	return f.shared(f.together)
 }

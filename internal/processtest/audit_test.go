@@ -203,24 +203,44 @@ func (a *audit) established() error {
 	return a.judgeSeal(a.sides[1], 2, th3, rSeal)
 }
 
-// envelope computes the digest of an inner envelope and moves the transcript on (sections 5.1 and 5.5).
+// envelope computes the digests of an inner envelope, or of those that it stands for, and moves the transcript on (sections 5.1 and 5.5).
 func (a *audit) envelope(s *party, b []byte) error {
 	r := unread(b)
 	epoch, seq, kind := r.varint(), r.varint(), r.uint(1)
+	label := []byte(r)
 	r.take(2) // rank
 	for range r.uint(1) {
 		r.take(int(r.uint(1)))
 	}
-	r.take(32) // commitment
-	header, ciphertext := b[:len(b)-len(r)], []byte(r)
-	if epoch != 0 || seq != uint64(len(s.transcript)-1) || kind != 16 {
+	label = label[:len(label)-len(r)]
+	if epoch != 0 || seq != uint64(len(s.transcript)-1) || kind != 16 && kind != 17 {
 		return fmt.Errorf("envelope %d of epoch %d and type %d in place %d", seq, epoch, kind, len(s.transcript)-1)
 	}
-	inner := h(ciphertext)
-	digest := h(header, inner[:])
-	last := s.transcript[seq]
-	s.transcript = append(s.transcript, h(last[:], digest[:]))
+	n := uint64(1)
+	if kind == 17 {
+		n = r.uint(1)
+	}
+	commitments := r.take(32 * int(n))
+	inner := h(r)
+	for i := range n {
+		header := append(varint(seq+i, []byte{0}), 16) // the epoch and the number, as it would have them alone
+		header = append(append(header, label...), commitments[32*i:32*i+32]...)
+		digest := h(header, inner[:])
+		last := s.transcript[seq+i]
+		s.transcript = append(s.transcript, h(last[:], digest[:]))
+	}
 	return nil
+}
+
+// varint appends a number of four bytes at most (section 2.1).
+func varint(n uint64, b []byte) []byte {
+	switch {
+	case n < 1<<6:
+		return append(b, byte(n))
+	case n < 1<<14:
+		return append(b, byte(n>>8)|0x40, byte(n))
+	}
+	return append(b, byte(n>>24)|0x80, byte(n>>16), byte(n>>8), byte(n))
 }
 
 // head judges a sealed head of a side (section 5.5). What it acknowledges is judged when all has been read.

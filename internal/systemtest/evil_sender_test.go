@@ -101,7 +101,7 @@ func countContents(n *atomic.Int64) func(*relay.Config) {
 		cfg.Capture = func(_ string, _ uint64, f *link.Received) {
 			for _, p := range f.Pieces {
 				if p.Opened.Type == wire.EnvelopeInner {
-					n.Add(1)
+					n.Add(int64(p.Opened.Envelopes()))
 				}
 			}
 		}

@@ -169,6 +169,7 @@ func (l *ConversationLane) OpenTexts(dst []byte, e *wire.Envelope, digests [][32
 	}
 	n := e.Header.Envelopes()
 	opening := l.in.ratchet.next()
+	defer clear(opening[:])
 	aad := append(l.in.place(), e.RawHeader...)
 	l.in.aad = aad[:placeLen]
 	plain, err := l.aead(&l.in.key).Open(dst[:0], l.in.half.next(n), e.Ciphertext, aad)
@@ -186,7 +187,6 @@ func (l *ConversationLane) OpenTexts(dst []byte, e *wire.Envelope, digests [][32
 			return nil, nil, plain, wire.Errorf(wire.CodeIntegrity, "text %d of envelope %d of the conversation does not keep its commitment", i, e.Header.Seq)
 		}
 	}
-	clear(opening[:])
 	l.Received.add(len(e.RawHeader)+len(e.Ciphertext), digests...)
 	l.envelopes.Add(uint64(n))
 	return texts, openings, plain, nil
@@ -231,6 +231,9 @@ func (l *ConversationLane) aead(key *[32]byte) (a interface {
 // Erase clears the ratchets: nothing sent or received before can be opened from this lane any more, and nothing after.
 // Seal and Open panic from here on.
 func (l *ConversationLane) Erase() {
+	for _, h := range []*half{&l.out.half, &l.in.half} {
+		clear(h.text[:cap(h.text)])
+	}
 	gone := ratcheted{ratchet: ratchet{erased: true}}
 	l.out, l.in, l.nextOut, l.nextIn = gone, gone, gone, gone
 }

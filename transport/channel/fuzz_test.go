@@ -203,15 +203,17 @@ func FuzzHopOpen(f *testing.F) {
 	person, _, _ := newConversation(f, wire.SuiteX25519AES256GCM)
 	a, b := i.Hop(4), r.Hop(4)
 	inner := person.a.Seal(nil, wire.Level{Rank: 2, Compartments: []string{"a"}}, []byte("content"))
-	payloads := [][]byte{[]byte("control"), inner.Body, []byte("handshake")}
+	shared := person.a.SealTexts(nil, wire.Level{}, textsOf("one", "two", "three"))
+	payloads := [][]byte{[]byte("control"), inner.Body, []byte("handshake"), shared.Body}
 	due := [][]byte{
 		body(f, a.Seal(nil, wire.EnvelopeControl, payloads[0])),
 		body(f, a.SealInner(nil, inner.Body, [][32]byte{inner.Digest})),
 		body(f, a.Seal(nil, wire.EnvelopeHandshake, payloads[2])),
+		body(f, a.SealInner(nil, shared.Body, shared.Digests)),
 	}
 	// What the author, who is evil, the network or the relay can put there.
 	sent := append(slices.Clone(due), control(f, b, "reflected"), control(f, i.Hop(8), "of another lane"), inner.Body,
-		body(f, i.Hop(4).Seal(nil, wire.EnvelopeInner, []byte("no envelope"))))
+		body(f, i.Hop(4).SealInner(nil, []byte("no envelope"), [][32]byte{{}})), shared.Body)
 	envelopeSeeds(f, due, sent)
 	f.Fuzz(func(t *testing.T, after, which uint8, edits []byte) {
 		lane := r.Hop(4)
@@ -222,7 +224,7 @@ func FuzzHopOpen(f *testing.F) {
 		}
 		envelope, before := altered(sent[int(which)%len(sent)], edits), lane.Received.Here()
 		o, err := lane.Open(nil, envelope)
-		opened(t, err, envelope, due[n], o.Payload, payloads[n], before, lane.Received.Here())
+		opened(t, err, envelope, due[n], o.Payload, payloads[n], before, lane.Received.Here(), o.Envelopes())
 	})
 }
 
@@ -235,6 +237,8 @@ func FuzzConversationOpen(f *testing.F) {
 	for n, p := range payloads {
 		due[n] = c.a.Seal(nil, wire.Level{Rank: uint16(n), Compartments: []string{"a", "b"}[:n]}, p).Body
 	}
+	shared := textsOf("at dawn", "or not", "at all")
+	due, payloads = append(due, c.a.SealTexts(nil, wire.Level{}, shared).Body), append(payloads, wire.AppendTexts(nil, shared))
 	hop, _ := channels(f, wire.KindHop, wire.SuiteX25519AES256GCM)
 	sent := append(slices.Clone(due), say(c.b, "reflected"), say(other.a, "yes"), control(f, hop.Hop(0), "control"))
 	envelopeSeeds(f, due, sent)
@@ -247,10 +251,16 @@ func FuzzConversationOpen(f *testing.F) {
 		envelope, before := altered(sent[int(which)%len(sent)], edits), lane.Received.Here()
 		var content []byte
 		e, err := wire.ParseEnvelope(envelope)
-		if err == nil {
+		switch {
+		case err == nil && e.Header.Type == wire.EnvelopeTexts:
+			var texts []wire.Content
+			if texts, _, _, err = lane.OpenTexts(nil, &e, e.InnerDigests()); err == nil {
+				content = wire.AppendTexts(nil, texts)
+			}
+		case err == nil:
 			content, _, err = lane.Open(nil, &e, wire.InnerDigest(e.RawHeader, e.Ciphertext))
 		}
-		opened(t, err, envelope, due[n], content, payloads[n], before, lane.Received.Here())
+		opened(t, err, envelope, due[n], content, payloads[n], before, lane.Received.Here(), e.Header.Envelopes())
 	})
 }
 
@@ -268,12 +278,12 @@ func envelopeSeeds(f *testing.F, due, sent [][]byte) {
 }
 
 // opened checks what came of an envelope where another, or the same, was due.
-func opened(t *testing.T, err error, envelope, due, payload, want []byte, before, after wire.Place) {
+func opened(t *testing.T, err error, envelope, due, payload, want []byte, before, after wire.Place, envelopes int) {
 	t.Helper()
 	switch {
 	case bytes.Equal(envelope, due):
 		must(t, err)
-		if !bytes.Equal(payload, want) || after.Count != before.Count+1 || after.T == before.T {
+		if !bytes.Equal(payload, want) || after.Count != before.Count+uint64(envelopes) || after.T == before.T {
 			t.Fatalf("%q in place of %q, transcript from %+v to %+v", payload, want, before, after)
 		}
 	case err == nil:

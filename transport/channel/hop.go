@@ -230,22 +230,22 @@ func (l *HopLane) seal(b []byte, t wire.EnvelopeType, payload []byte, inner [][3
 	n := len(header) + len(payload) + wire.MinCiphertext
 	b = append(wire.AppendFrameHeader(b, wire.FrameEnvelope, n), header...)
 	b = l.outKey.Seal(b, l.out.next(max(1, len(inner))), payload, aad)
-	if inner == nil {
+	if t == wire.EnvelopeInner {
+		l.around(l.Sent, &h, payload, inner)
+	} else {
 		l.Sent.add(len(payload), wire.OuterDigest(header, payload))
 		l.c.envelopes.Add(1)
-	} else {
-		l.around(l.Sent, &h, payload, inner)
 	}
 	return b
 }
 
 // around moves a transcript on over an outer envelope with that header, whose payload is an inner envelope with those digests.
 func (l *HopLane) around(t *Transcript, h *wire.Header, payload []byte, inner [][32]byte) {
-	outer := make([][32]byte, len(inner))
+	outer := make([][32]byte, 0, wire.MaxTexts)
 	var space [32]byte
 	for i := range inner {
 		one := wire.Header{Epoch: h.Epoch, Seq: h.Seq + uint64(i), Type: h.Type}
-		outer[i] = wire.OuterDigestOfInner(one.Append(space[:0]), inner[i])
+		outer = append(outer, wire.OuterDigestOfInner(one.Append(space[:0]), inner[i]))
 	}
 	t.add(len(payload), outer...)
 	l.c.envelopes.Add(uint64(len(inner)))
@@ -277,7 +277,7 @@ func (l *HopLane) Open(dst, body []byte) (o Opened, err error) {
 	if l.inKey == nil {
 		return o, ErrErased
 	}
-	if e.Header.Type == wire.EnvelopeContent {
+	if t := e.Header.Type; t == wire.EnvelopeContent || t == wire.EnvelopeTexts {
 		return o, wire.Errorf(wire.CodeUnexpected, "content outside a conversation")
 	}
 	if err := l.follow(e.Header.Epoch); err != nil {
@@ -311,6 +311,9 @@ func (l *HopLane) Open(dst, body []byte) (o Opened, err error) {
 	}
 	o.Digests = o.Inner.InnerDigests()
 	l.in.seq += uint64(len(o.Digests) - 1)
+	if l.next != nil && l.last != nil && l.in.seq > *l.last {
+		return o, wire.Errorf(wire.CodeIntegrity, "hop lane %d goes on to envelope %d of an epoch that ends with %d", l.ID, l.in.seq, *l.last)
+	}
 	l.around(l.Received, &e.Header, o.Payload, o.Digests)
 	l.leave()
 	return o, nil

@@ -3,6 +3,7 @@ package channel
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"sinete/wire"
@@ -106,15 +107,20 @@ func TestHopRefuses(t *testing.T) {
 			a.out.epoch = 1
 			return control(t, a, "x")
 		}, wire.CodeIntegrity},
+		{"texts without a conversation", func(t *testing.T, a, _ *HopLane) []byte {
+			h := wire.Header{Type: wire.EnvelopeTexts, Commitments: make([][32]byte, 2)}
+			aad := h.Append(a.out.place())
+			return a.outKey.Seal(slices.Clone(aad[placeLen:]), a.out.next(1), []byte("x"), aad)
+		}, wire.CodeUnexpected},
 		{"content without a conversation", func(t *testing.T, a, _ *HopLane) []byte {
 			h := wire.Header{Type: wire.EnvelopeContent}
 			return append(h.Append(nil), make([]byte, 40)...)
 		}, wire.CodeUnexpected},
 		{"an inner envelope that is none", func(t *testing.T, a, _ *HopLane) []byte {
-			return body(t, a.Seal(nil, wire.EnvelopeInner, []byte("chat")))
+			return body(t, a.SealInner(nil, []byte("chat"), [][32]byte{{}}))
 		}, wire.CodeMalformed},
 		{"control in the place of content", func(t *testing.T, a, _ *HopLane) []byte {
-			return body(t, a.Seal(nil, wire.EnvelopeInner, control(t, i.Hop(8), "x")))
+			return body(t, a.SealInner(nil, control(t, i.Hop(8), "x"), [][32]byte{{}}))
 		}, wire.CodeUnexpected},
 		{"no envelope", func(t *testing.T, _, _ *HopLane) []byte { return nil }, wire.CodeMalformed},
 	} {

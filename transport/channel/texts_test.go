@@ -179,4 +179,58 @@ func TestTextsOpenAlone(t *testing.T) {
 	if c.a.out.key != [32]byte{} {
 		t.Error("the key is still there")
 	}
+	if again := c.a.SealTexts(nil, wire.Level{}, textsOf("one", "two", "three")); again.Openings[0] == sealed.Openings[0] {
+		t.Error("texts of two envelopes share an opening key")
+	}
+}
+
+// New keys come between envelopes, never within one that stands for several: a lane whose other side has said where it ends takes none that goes beyond,
+// also where it is opened after that was said.
+func TestTextsBeyondTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		early bool // switched comes before the stream
+		last  uint64
+		fits  bool
+	}{{"open", false, 5, true}, {"open, beyond", false, 4, false}, {"early", true, 5, true}, {"early, beyond", true, 4, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			person, _, _ := newConversation(t, wire.SuiteX25519AES256GCM)
+			i, r := channels(t, wire.KindHop, wire.SuiteX25519AES256GCM)
+			i.Hop(0)
+			r.Hop(0)
+			out := r.Hop(5) // the relay's, who cheats
+			var in *HopLane
+			if !c.early {
+				in = i.Hop(5)
+			}
+			first, then := person.a.SealTexts(nil, wire.Level{}, textsOf("1", "2")), person.a.SealTexts(nil, wire.Level{}, textsOf("3", "4", "5"))
+			frames := [][]byte{body(t, out.SealInner(nil, first.Body, first.Digests)), body(t, out.SealInner(nil, then.Body, then.Digests))}
+			rekeyed(t, i, r)
+			switched, err := i.Switch()
+			must(t, err)
+			must(t, r.Switched(switched))
+			out.Sent.here.Count = c.last
+			switched, err = r.Switch()
+			must(t, err)
+			must(t, i.Switched(switched))
+			if c.early {
+				in = i.Hop(5)
+			}
+			_, err = in.Open(nil, frames[0])
+			must(t, err)
+			before := in.Received.Here()
+			switch _, err = in.Open(nil, frames[1]); {
+			case c.fits:
+				must(t, err)
+				if in.in.epoch != 1 {
+					t.Error("the lane is still in the epoch that has ended")
+				}
+			default:
+				wantCode(t, err, wire.CodeIntegrity)
+				if in.Received.Here() != before {
+					t.Error("the transcript counts what was refused")
+				}
+			}
+		})
+	}
 }
