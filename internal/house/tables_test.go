@@ -67,6 +67,7 @@ func TestLimits(t *testing.T) {
 		"seal frames of a flight that hold heads of other channels": {wire.MaxFlightSeals, wire.MaxFlightSealed},
 
 		"text of one message":                    {wire.MaxText},
+		"texts in one envelope":                  {wire.MaxTexts},
 		"flight":                                 {wire.MaxFlight, wire.MaxFlightBytes},
 		"unacknowledged in a lane and direction": {wire.MaxUnacknowledged, wire.MaxUnackedBytes},
 		"chain":                                  {wire.MaxChain, wire.MaxCertificate},
