@@ -27,7 +27,8 @@ type Config struct {
 }
 
 // Sealer signs for one key by group commit (protocol.md section 4.4): at once when it is idle, and what arrives meanwhile
-// becomes the next batch. It is safe for concurrent use, and has a goroutine only while there is work.
+// becomes the next batch. It is safe for concurrent use, and has a goroutine from its first call until Close: one that begins anew for each
+// batch takes a new stack each time, and lets it grow three times for a signature.
 type Sealer struct {
 	key    Key
 	signer [32]byte
@@ -42,7 +43,8 @@ type Sealer struct {
 	mu      sync.Mutex
 	waiting []*waiter // in order of arrival
 	arrived uint64
-	running bool
+	idle    *sync.Cond // of mu: waiting is no longer empty, or ctx has ended
+	running bool       // the goroutine has begun
 }
 
 // waiter is one call of Seal.
@@ -56,7 +58,8 @@ type waiter struct {
 	prepared   bool // only the running goroutine looks at this and at statements
 	statements []Statement
 
-	done  chan struct{} // closed when seals and err stand
+	done  chan struct{}            // closed when seals and err stand; nil where then is called
+	then  func([]wire.Seal, error) // with them
 	seals []wire.Seal
 	err   error
 }
@@ -69,6 +72,7 @@ func NewSealer(key Key, signer [32]byte, cfg Config) *Sealer {
 	}
 	s := &Sealer{key: key, signer: signer, cfg: cfg}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.idle = sync.NewCond(&s.mu)
 	return s
 }
 
@@ -84,6 +88,12 @@ func (s *Sealer) Seal(ctx context.Context, class string, prepare func() []Statem
 	return s.wait(ctx, &waiter{class: class, ctx: ctx, prepare: prepare, done: make(chan struct{})})
 }
 
+// SealThen is Seal for who waits for nothing: then is called with the result, on the Sealer's goroutine, and must not block either. It is not called any more
+// once ctx has ended or the Sealer is closed.
+func (s *Sealer) SealThen(ctx context.Context, class string, prepare func() []Statement, then func([]wire.Seal, error)) {
+	s.queue(&waiter{class: class, ctx: ctx, prepare: prepare, then: then})
+}
+
 // SealAlone is Seal for one statement in a batch of its own, whose salt is zero: where nobody is to say anything by the choice of salts and
 // batch-mates (protocol.md section 8.4).
 func (s *Sealer) SealAlone(ctx context.Context, st Statement) (wire.Seal, error) {
@@ -96,20 +106,7 @@ func (s *Sealer) SealAlone(ctx context.Context, st Statement) (wire.Seal, error)
 
 // wait queues a call and waits for its batch.
 func (s *Sealer) wait(ctx context.Context, w *waiter) ([]wire.Seal, error) {
-	s.mu.Lock()
-	if s.ctx.Err() != nil {
-		s.mu.Unlock()
-		return nil, ErrClosed
-	}
-	s.arrived++
-	w.arrival = s.arrived
-	s.waiting = append(s.waiting, w)
-	if !s.running {
-		s.running = true
-		go s.run()
-	}
-	s.mu.Unlock()
-
+	s.queue(w)
 	select {
 	case <-w.done:
 		return w.seals, w.err
@@ -118,6 +115,22 @@ func (s *Sealer) wait(ctx context.Context, w *waiter) ([]wire.Seal, error) {
 	case <-s.ctx.Done():
 		return nil, ErrClosed
 	}
+}
+
+func (s *Sealer) queue(w *waiter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.arrived++
+	w.arrival = s.arrived
+	s.waiting = append(s.waiting, w)
+	if !s.running {
+		s.running = true
+		go s.run()
+	}
+	s.idle.Signal()
 }
 
 // Signatures returns how many times the key was asked to sign, failures included.
@@ -131,9 +144,10 @@ func (s *Sealer) Close() {
 	s.mu.Lock() // so that no call can slip in between its check and the cancellation
 	defer s.mu.Unlock()
 	s.cancel()
+	s.idle.Signal()
 }
 
-// run seals batches until nothing waits.
+// run seals batches until Close.
 func (s *Sealer) run() {
 	for s.more() {
 		if s.key.Software() {
@@ -149,14 +163,14 @@ func (s *Sealer) run() {
 	}
 }
 
-// more reports whether anything waits; where nothing does, the caller's goroutine is no longer the running one.
+// more waits until anything waits, and reports false once that is nobody's concern any more.
 func (s *Sealer) more() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil || len(s.waiting) == 0 {
-		s.waiting, s.running = nil, false
+	for len(s.waiting) == 0 && s.ctx.Err() == nil {
+		s.idle.Wait()
 	}
-	return s.running
+	return s.ctx.Err() == nil
 }
 
 // begin takes the oldest call and all of its class, as far as a batch can hold their statements, and prepares them. n is the
@@ -292,6 +306,11 @@ func finish(batch []*waiter, err error) {
 		if w.err == nil {
 			w.err = err
 		}
-		close(w.done)
+		switch {
+		case w.then == nil:
+			close(w.done)
+		case w.ctx.Err() == nil && w.err != ErrClosed:
+			w.then(w.seals, w.err)
+		}
 	}
 }

@@ -317,6 +317,63 @@ func TestCallerGivesUp(t *testing.T) {
 	})
 }
 
+func TestSealThen(t *testing.T) {
+	key := newKey(t, wire.SchemeEd25519)
+	key.delay = time.Second
+	inBubble(t, key, func(t *testing.T, s *seal.Sealer) {
+		busy := start(s, t.Context(), "", statements("busy"))
+		began := time.Now()
+		results := make(chan result, 10)
+		then := func(seals []wire.Seal, err error) { results <- result{seals, err, time.Now()} }
+		s.SealThen(t.Context(), "", statements("a", "b"), func(seals []wire.Seal, err error) {
+			then(seals, err)
+			s.SealThen(t.Context(), "", statements("c"), then) // may call again
+		})
+		beside := start(s, t.Context(), "", statements("d"))
+		if time.Now() != began || len(results) != 0 {
+			t.Errorf("waited until %v, %d results", time.Since(began), len(results))
+		}
+		<-busy
+		if r := <-beside; r.err != nil || r.seals[0].Leaves != 4 {
+			t.Errorf("not in one batch with a and b: %v", r.err)
+		}
+		got := <-results
+		if again := <-results; len(got.seals) != 2 || got.at.Sub(began) != 2*key.delay || len(again.seals) != 1 || again.at.Sub(began) != 3*key.delay {
+			t.Fatalf("got %v, then %v", got, again)
+		}
+		v := seal.NewVerifier(10)
+		for i, text := range []string{"a", "b"} {
+			if err := v.Verify(key.signer(), wire.PurposeHead, []byte(text), got.seals[i]); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+
+		synctest.Wait()
+		key.fail = errors.New("the card was removed")
+		s.SealThen(t.Context(), "", statements("e"), then)
+		var failed *seal.SignError
+		if r := <-results; !errors.As(r.err, &failed) || r.seals != nil {
+			t.Errorf("a card that fails: %v", r)
+		}
+
+		ctx, giveUp := context.WithCancel(t.Context())
+		s.SealThen(ctx, "", statements("being signed"), then)
+		synctest.Wait()
+		s.SealThen(ctx, "", statements("queued"), then)
+		giveUp()
+		time.Sleep(3 * key.delay)
+		s.SealThen(t.Context(), "", statements("being signed"), then)
+		synctest.Wait()
+		s.SealThen(t.Context(), "", statements("queued"), then)
+		s.Close()
+		s.SealThen(t.Context(), "", statements("late"), then)
+		time.Sleep(3 * key.delay)
+		if len(results) != 0 {
+			t.Errorf("called where nobody waits any more: %v", <-results)
+		}
+	})
+}
+
 func TestFailingCard(t *testing.T) {
 	key := newKey(t, wire.SchemeEd25519)
 	key.delay = time.Second

@@ -60,7 +60,9 @@ func (p *person) delegates(t *testing.T, forRelay string, until time.Duration) (
 	key, err := cardauth.NewDelegate(forRelay, time.Now().Add(until))
 	must(t, err)
 	made := &wire.SealedDelegation{Statement: key.Statement(), Seal: p.seals(t, seal.Statement{Purpose: wire.PurposeDelegation, Bytes: key.Statement()})[0]}
-	return made, seal.NewSealer(key, wire.SignerHash(p.card.Certificate().Raw, made.Statement), seal.Config{})
+	sealer := seal.NewSealer(key, wire.SignerHash(p.card.Certificate().Raw, made.Statement), seal.Config{})
+	t.Cleanup(sealer.Close)
+	return made, sealer
 }
 
 // meeting is a handshake about to begin, between alice, who asks, and bob.
@@ -215,6 +217,7 @@ func TestDelegationAtLogin(t *testing.T) {
 		seals := m.alice.seals(t, seal.Statement{Purpose: wire.PurposeInitiator, Bytes: th2},
 			seal.Statement{Purpose: wire.PurposeDelegation, Bytes: key.Statement()})
 		delegated = seal.NewSealer(key, wire.SignerHash(m.alice.card.Certificate().Raw, key.Statement()), seal.Config{})
+		t.Cleanup(delegated.Close)
 		return seals[0], &wire.SealedDelegation{Statement: key.Statement(), Seal: seals[1]}, nil
 	}
 	_, r := m.agreed()

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"sinete/cardauth/seal"
 	"sinete/wire"
 )
 
@@ -22,11 +21,11 @@ func TestEvilFlights(t *testing.T) {
 		{"sealed by another key", func(e *evil) {
 			e.says(wire.List{})
 			other := newKey()
-			e.sealsWith(seal.NewSealer(other, other.digest(), seal.Config{}), e.end.control, e.lane.Closing())
+			e.sealsWith(e.anotherSealer(other, other.digest()), e.end.control, e.lane.Closing())
 		}, wire.CodeIntegrity},
 		{"sealed in another's name", func(e *evil) {
 			e.says(wire.List{})
-			e.sealsWith(seal.NewSealer(newKey(), e.key.digest(), seal.Config{}), e.end.control, e.lane.Closing())
+			e.sealsWith(e.anotherSealer(newKey(), e.key.digest()), e.end.control, e.lane.Closing())
 		}, wire.CodeIntegrity},
 		{"another T", func(e *evil) {
 			e.says(wire.List{})

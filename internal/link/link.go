@@ -59,7 +59,7 @@ type Link struct {
 
 	idle    *sync.Cond // of mu: queue or owed have become less
 	sending bool       // a goroutine sends what is queued
-	acking  bool       // another what is owed
+	acking  bool       // heads of what is owed are being sealed
 	working sync.WaitGroup
 
 	failed context.CancelCauseFunc
@@ -217,45 +217,46 @@ func (l *Link) sendControl() error {
 // Acknowledge says that there is news for a head of a.
 func (l *Link) Acknowledge(a ...Acknowledger) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.owed = append(l.owed, a...)
-	if !l.acking && l.err == nil {
-		l.acking = true
-		l.working.Go(func() { l.fails(l.sendAcknowledgements()) })
+	begins := !l.acking && l.err == nil
+	l.acking = l.acking || begins
+	l.mu.Unlock()
+	if begins {
+		l.acknowledge()
 	}
 }
 
-// sendAcknowledgements runs as long as some are owed.
-func (l *Link) sendAcknowledgements() error {
-	for {
-		var heads []wire.Head
-		seals, err := l.Sealer.Seal(l.ctx, l.class(), func() []seal.Statement {
-			l.mu.Lock()
-			owed := l.owed
-			l.owed = nil
-			l.mu.Unlock()
-			for _, a := range owed {
-				if h, news := a.Acknowledging(); news {
-					heads = append(heads, h)
-				}
+// acknowledge has heads of what is owed sealed, and writes them once they are. Nobody waits for that, and so it has no goroutine.
+func (l *Link) acknowledge() {
+	var heads []wire.Head
+	l.Sealer.SealThen(l.ctx, l.class(), func() []seal.Statement {
+		l.mu.Lock()
+		owed := l.owed
+		l.owed = nil
+		l.mu.Unlock()
+		for _, a := range owed {
+			if h, news := a.Acknowledging(); news {
+				heads = append(heads, h)
 			}
-			return statements(heads)
-		})
-		if err != nil {
-			return err
 		}
-		if err := appendSeals(l.Control, seals, heads); err != nil {
-			return err
+		return statements(heads)
+	}, func(seals []wire.Seal, err error) {
+		if err == nil {
+			err = appendSeals(l.Control, seals, heads)
+		}
+		if err != nil {
+			l.fails(err)
+			return
 		}
 		l.mu.Lock()
 		l.acking = len(l.owed) > 0
 		again := l.acking
 		l.idle.Broadcast()
 		l.mu.Unlock()
-		if !again {
-			return nil
+		if again {
+			l.acknowledge()
 		}
-	}
+	})
 }
 
 func (l *Link) class() string {

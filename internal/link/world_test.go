@@ -246,6 +246,13 @@ func (e *evil) lives() {
 // seals writes heads under a seal of its own key.
 func (e *evil) seals(heads ...wire.Head) { e.sealsWith(e.sealer, e.end.control, heads...) }
 
+// anotherSealer signs with a key in the name of a signer.
+func (e *evil) anotherSealer(key seal.Key, signer [32]byte) *seal.Sealer {
+	s := seal.NewSealer(key, signer, seal.Config{})
+	e.t.Cleanup(s.Close)
+	return s
+}
+
 func (e *evil) sealsWith(sealer *seal.Sealer, on *transport.Stream, heads ...wire.Head) {
 	seals, err := sealer.Seal(e.t.Context(), "", func() []seal.Statement { return statements(heads) })
 	must(e.t, err)

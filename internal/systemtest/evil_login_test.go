@@ -154,6 +154,7 @@ func TestDelegationEnds(t *testing.T) {
 		mallory.credentials.Delegation = &d.made
 		mallory.sealer = seal.NewSealer(d.key, wire.SignerHash(card.Certificate().Raw, d.made.Statement),
 			seal.Config{Now: func() time.Time { return start }})
+		t.Cleanup(mallory.sealer.Close)
 		m := mallory.connect(w, bob.Identity())
 		b := opened(t, bob)
 		m.say("in time", forgery{})
