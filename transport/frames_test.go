@@ -3,15 +3,18 @@ package transport_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"go.uber.org/goleak"
 
 	"sinete/transport"
@@ -299,13 +302,14 @@ func TestQueueIsBounded(t *testing.T) {
 		if err := a.WaitBelow(ctx, 1000); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting for a reader that does not read: %v", err)
 		}
-		go func() {
+		var reading sync.WaitGroup
+		reading.Go(func() {
 			for range n {
 				if _, err := b.ReadFrame(); err != nil {
 					t.Error(err)
 				}
 			}
-		}()
+		})
 		ok(t, a.WaitBelow(t.Context(), 1))
 		if a.Pending() != 0 {
 			t.Errorf("%d bytes pending", a.Pending())
@@ -316,7 +320,42 @@ func TestQueueIsBounded(t *testing.T) {
 		if err := a.Append(envelope(body)); !errors.Is(err, transport.ErrFinished) {
 			t.Errorf("after Finish: %v", err)
 		}
-		synctest.Wait()
+		reading.Wait()
+	})
+}
+
+// A client that allows any number of bytes and acknowledges none of the packets does not make its relay keep more than the limit: what comes frame by frame,
+// each of which QUIC would take at once, counts as well.
+func TestQueueIsBoundedWhereTheWindowIsNot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := transporttest.New(t, transporttest.Options{})
+		l := n.Listen(transport.ServerConfig{})
+		tr := &quic.Transport{Conn: n.Endpoint()}
+		defer tr.Close()
+		const window = 1 << 30
+		c := must(tr.Dial(t.Context(), l.Addr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"sinete/1"}, ServerName: "relay.test"},
+			&quic.Config{InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window, InitialConnectionReceiveWindow: window, MaxConnectionReceiveWindow: window}))
+		server := must(l.Accept(t.Context()))
+		defer server.Close(wire.CodeBye)
+		s := must(c.OpenStream())
+		must(s.Write(envelope(nil)(nil)))
+		relay := must(server.AcceptStream(t.Context()))
+		relay.SetLimit(300 << 10)
+		n.Cut(tr.Conn.LocalAddr())
+		taken := 0
+		for {
+			err := relay.Append(envelope(make([]byte, 1000)))
+			if errors.Is(err, transport.ErrFull) {
+				break
+			}
+			if taken += 1000; err != nil || taken > 2<<20 {
+				t.Fatalf("after %d bytes: %v", taken, err)
+			}
+			synctest.Wait()
+		}
+		if kept := relay.Pending(); taken-kept > 100<<10 { // what the first congestion window holds, and 16 KiB
+			t.Errorf("QUIC has %d bytes, and %d are pending", taken-kept, kept)
+		}
 	})
 }
 
