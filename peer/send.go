@@ -210,8 +210,8 @@ func (f *outgoing) shared(texts []wire.Content) link.Item {
 	return link.Item{Type: wire.EnvelopeInner, Payload: s.Body, Digests: s.Digests}
 }
 
-// SharedBytes is how many bytes of text share an envelope at most: enough that what the envelope costs is little beside it, and little enough that the first is on its
-// way when the next is made.
+// SharedBytes is how many bytes of text share an envelope at most: enough that what the envelope costs is little beside it, and little enough that
+// the first is on its way when the next is made.
 const SharedBytes = 16 << 10
 
 // item makes the next item of a flight, of as many contents as may share an envelope; made is how many went before, of n.
