@@ -213,6 +213,7 @@ func FuzzStamp(f *testing.F) {
 	over := bundle.Imprint(files)
 	f.Add(files[bundle.Name("stamp", 1, "tsr")])
 	f.Add([]byte{0x30, 0x03, 0x02, 0x01, 0x02})
+	f.Add([]byte{0x30, 0x0a, 0x30, 0x03, 0x02, 0x01, 0x00, 0x30, 0x03, 0x1f, 0x81, 0x81}) // a token whose tag breaks off
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		if signer, _, err := stamp.Read(answer, tsa.anchor, over); err == nil && signer.Subject.CommonName != "Stamps" {
 			t.Errorf("signed by %s", signer.Subject)

@@ -7,7 +7,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // maxAnswer is more bytes than an answer with a chain of certificates has.
@@ -64,11 +65,23 @@ func parse(answer []byte) (*timestamp.Timestamp, error) {
 	if len(answer) > maxAnswer {
 		return nil, fmt.Errorf("more than %d bytes", maxAnswer)
 	}
-	var whole asn1.RawValue
-	if rest, err := asn1.Unmarshal(answer, &whole); err != nil || len(rest) > 0 {
+	if !der(answer) {
 		return nil, errors.New("no time-stamp response")
 	}
 	return timestamp.ParseResponse(answer)
+}
+
+// der tells whether elements is DER to its innermost one. RFC 3161 asks for it (section 3.4), and the library, which reads BER as well,
+// panics where a tag or a length breaks off there.
+func der(elements cryptobyte.String) bool {
+	for !elements.Empty() {
+		var inside cryptobyte.String
+		var tag asn1.Tag
+		if !elements.ReadAnyASN1(&inside, &tag) || tag == tag.Constructed() && !der(inside) {
+			return false
+		}
+	}
+	return true
 }
 
 // Read verifies an answer that must be over this imprint, and whose signer's certificate must lead to the anchor. at is in Unix seconds.
