@@ -48,6 +48,7 @@ const (
 	LoginSeconds         = 10                // until the relay answered
 	CardSeconds          = 180               // a wait for card or PIN
 	UnsealedSeconds      = 10                // without a head after an envelope, software and delegated keys
+	SlowestRate          = 8 << 10           // bytes a second that a flight may come at: so many more give its head a second more
 	HeadSeconds          = 30                // without an acknowledgement on the hop
 	UnconfirmedAfter     = 60                // seconds without H3: a warning
 	ByeSeconds           = 5                 // nobody waits longer for the acknowledgement of a bye

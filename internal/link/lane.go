@@ -305,7 +305,16 @@ func (l *Lane) envelope(body []byte) error {
 	if p.envelopes > wire.MaxFlight || p.bytes > wire.MaxFlightBytes {
 		return wire.Errorf(wire.CodeLimitExceeded, "a flight of %d envelopes, %d bytes", p.envelopes, p.bytes)
 	}
+	l.grown(len(o.Payload))
 	return nil
+}
+
+// grown gives a flight that has grown by so many bytes the time that a slow network takes to bring them (section 5.7).
+func (l *Lane) grown(by int) {
+	bytes := l.pending.bytes + l.pending.sealed
+	if seconds := bytes / wire.SlowestRate; seconds > (bytes-by)/wire.SlowestRate {
+		l.sealed.extend(time.Duration(wire.UnsealedSeconds+seconds) * time.Second)
+	}
 }
 
 func (l *Lane) sealTime() time.Duration {
@@ -352,6 +361,7 @@ func (l *Lane) seal(body []byte, deliver func(*Received) error) error {
 		if p.seals > wire.MaxFlightSeals || p.sealed > wire.MaxFlightSealed {
 			return wire.Errorf(wire.CodeLimitExceeded, "a flight with %d seal frames, %d bytes", p.seals, p.sealed)
 		}
+		l.grown(len(body))
 		p.add(Piece{Seals: inner})
 	}
 	if !closed && l.pending.envelopes > 0 || len(l.pending.Pieces) == 0 {

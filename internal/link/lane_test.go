@@ -1,9 +1,11 @@
 package link
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"sinete/cardauth/seal"
 	"sinete/wire"
 )
 
@@ -146,6 +148,37 @@ func TestSealDeadlineCountsFromTheFirst(t *testing.T) {
 		}
 		server.wantEnd(t, wire.CodeUnsealed, wire.UnsealedSeconds*time.Second)
 	})
+}
+
+// A flight that grows may take as long as the slowest network does, and no longer: envelopes and seals for others alike.
+func TestSealDeadlineOfAGrowingFlight(t *testing.T) {
+	envelope := func(e *evil) int {
+		payload := make([]byte, 3*wire.SlowestRate/2)
+		must(e.t, e.end.control.Append(func(b []byte) []byte { return e.lane.Seal(b, wire.EnvelopeControl, payload) }))
+		return len(payload)
+	}
+	seals := func(e *evil) int {
+		heads := slices.Repeat([]wire.Head{{Channel: [32]byte{1}, Role: wire.RoleInitiator}}, 64)
+		s, err := e.sealer.Seal(e.t.Context(), "", func() []seal.Statement { return statements(heads) })
+		must(e.t, err)
+		frame := entries(s, heads)
+		must(e.t, e.end.control.Append(func(b []byte) []byte { return appendSealFrame(b, frame) }))
+		return wire.SealFrame(frame).Len()
+	}
+	for name, grow := range map[string]func(*evil) int{"envelopes": envelope, "seals": seals} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				evil, server := against(t, wire.RoleResponder, nil)
+				evil.lives()
+				bytes := envelope(evil)
+				for range 2 * wire.UnsealedSeconds {
+					time.Sleep(time.Second)
+					bytes += grow(evil)
+				}
+				server.wantEnd(t, wire.CodeUnsealed, time.Duration(wire.UnsealedSeconds+bytes/wire.SlowestRate)*time.Second)
+			})
+		})
+	}
 }
 
 func TestAcknowledgementDeadline(t *testing.T) {

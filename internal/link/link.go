@@ -384,8 +384,8 @@ func (c carrier) Switch() error {
 // patience extends the deadlines that run in all lanes.
 func (l *Link) patience() {
 	for _, lane := range l.allLanes() {
-		lane.sealed.extend()
-		lane.acked.extend()
+		lane.sealed.extend(wire.CardSeconds * time.Second)
+		lane.acked.extend(wire.CardSeconds * time.Second)
 	}
 }
 
@@ -469,12 +469,12 @@ func (d *deadline) end() {
 	d.stop()
 }
 
-// extend gives a running deadline wire.CardSeconds from its start.
-func (d *deadline) extend() {
+// extend gives a running deadline at least so long from its start.
+func (d *deadline) extend(after time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil && d.after < wire.CardSeconds*time.Second {
-		d.after, d.looked = wire.CardSeconds*time.Second, false
+	if d.timer != nil && d.after < after {
+		d.after, d.looked = after, false
 		d.timer.Reset(time.Until(d.started.Add(d.after - lifeSign)))
 	}
 }

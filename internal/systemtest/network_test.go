@@ -209,3 +209,30 @@ func TestReturnIsDrawn(t *testing.T) {
 		}
 	})
 }
+
+// However slowly a network carries long texts, they arrive.
+func TestSlowNetworks(t *testing.T) {
+	const size, count = 50_000, 40
+	for _, rate := range []int{512_000 / 8, 256_000 / 8, 80_000 / 8} { // bytes a second; the last has room for QUIC's own
+		t.Run(fmt.Sprintf("%d bytes a second", rate), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, transporttest.New(t, transporttest.Options{Latency: 50 * time.Millisecond, Rate: rate}), nil)
+				a, b := connect(t, w.login(w.card("alice")), w.login(w.card("bob")))
+				text := func(i int) string { return fmt.Sprintf("%0*d", size, i) }
+				start := time.Now()
+				for i := range count {
+					sendText(t, a, text(i))
+				}
+				for i := range count {
+					if m := next[*peer.Message](t, b); m.Number != uint64(i) || m.Text != text(i) {
+						t.Fatalf("message %d arrived where %d was next", m.Number, i)
+					}
+				}
+				delivered(t, a, count-1)
+				if took := time.Since(start); took < time.Duration(size*count/rate)*time.Second {
+					t.Errorf("%d bytes in %v, faster than the network", size*count, took)
+				}
+			})
+		})
+	}
+}

@@ -26,6 +26,7 @@ type Options struct {
 	Latency time.Duration // one way; a round trip takes twice as long
 	Jitter  time.Duration // each datagram takes up to so much longer, so that they overtake each other
 	Loss    float64       // share of datagrams dropped, 0 to 1
+	Rate    int           // bytes a second that each endpoint receives, of which at most a second's wait on the way; 0: any number
 	Seed    uint64        // of the loss and the jitter
 	Server  transport.ServerConfig
 }
@@ -40,8 +41,9 @@ type Network struct {
 	random *rand.Rand
 	loss   float64
 	cut    map[string]bool
-	seen   map[string]net.Addr // by an endpoint's own address: under which the others see it after Rebind
-	behind map[string]net.Addr // by such an address: the endpoint's own
+	seen   map[string]net.Addr  // by an endpoint's own address: under which the others see it after Rebind
+	behind map[string]net.Addr  // by such an address: the endpoint's own
+	free   map[string]time.Time // when an endpoint will have received what is on the way to it
 	sent   int
 	router simnet.PerfectRouter
 }
@@ -56,6 +58,7 @@ func New(t testing.TB, opts Options) *Network {
 		cut:    make(map[string]bool),
 		seen:   make(map[string]net.Addr),
 		behind: make(map[string]net.Addr),
+		free:   make(map[string]time.Time),
 	}
 }
 
@@ -77,6 +80,9 @@ func (n *Network) EndpointAt(addr *net.UDPAddr) net.PacketConn {
 	}
 	if n.opts.Jitter > 0 {
 		link.LatencyFunc = func(simnet.Packet) time.Duration { return n.opts.Latency + n.drawn(n.opts.Jitter) }
+	}
+	if n.opts.Rate > 0 {
+		link.LatencyFunc = func(p simnet.Packet) time.Duration { return n.opts.Latency + n.queued(addr, len(p.Data)) }
 	}
 	socket := simnet.NewBlockingSimConn(addr, link)
 	link.Start()
@@ -171,6 +177,15 @@ func (n *Network) drawn(most time.Duration) time.Duration {
 	return time.Duration(n.random.Int64N(int64(most)))
 }
 
+// queued is how long a datagram waits until an endpoint has received what is before it, and then it.
+func (n *Network) queued(addr net.Addr, size int) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	wait := max(time.Until(n.free[addr.String()]), 0) + time.Duration(size)*time.Second/time.Duration(n.opts.Rate)
+	n.free[addr.String()] = time.Now().Add(wait)
+	return wait
+}
+
 // Sent counts the datagrams sent so far, dropped ones included.
 func (n *Network) Sent() int {
 	n.mu.Lock()
@@ -192,6 +207,7 @@ func (n *Network) SendPacket(p simnet.Packet) error {
 	if own := n.behind[p.To.String()]; own != nil {
 		p.To = own
 	}
+	drop = drop || time.Until(n.free[p.To.String()]) > time.Second
 	n.mu.Unlock()
 	if drop {
 		return nil
