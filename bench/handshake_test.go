@@ -166,7 +166,7 @@ func BenchmarkHandshakeKey(b *testing.B) {
 	}
 }
 
-// BenchmarkSoftCard signs a root as cards do it, the check of the card's own signature included.
+// BenchmarkSoftCard signs a root with a key in a file.
 func BenchmarkSoftCard(b *testing.B) {
 	w := newWorld(b)
 	for _, key := range trialpki.KeyTypes {

@@ -66,7 +66,11 @@ func contest(ctx context.Context, o Options, out, log io.Writer) error {
 		c.Entries = append(c.Entries, entries...)
 	}
 	if len(c.Entries) == 0 && faults == nil {
-		return fmt.Errorf("-only: there is no %q", o.only)
+		var names []string
+		for _, e := range events(o.Settings) {
+			names = append(names, e.name)
+		}
+		return fmt.Errorf("-only: there is no %q, only %q", o.only, names)
 	}
 	c.judge()
 	return errors.Join(c.write(o.file), c.print(out, o.json), faults)
@@ -106,7 +110,7 @@ func (e *event) hold(ctx context.Context, o Options, log io.Writer) ([]Entry, er
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 		if c.ofPeak > 0 {
-			n = entries[len(entries)-1].N
+			n = max(1, int(float64(entries[len(entries)-1].N)*c.ofPeak))
 		}
 		entries = append(entries, Entry{Event: e.name, Name: c.name, Version: sys.version, N: n})
 	}

@@ -198,7 +198,6 @@ func (c *contender) plan(n int, before *Figures) roles.Plan {
 	p := roles.Plan{N: n, Rate: c.of.Rate, Turns: c.turns}
 	if c.ofPeak > 0 {
 		p.Rate = before.MessagesPerSecond * c.ofPeak
-		p.N = max(1, int(float64(n)*c.ofPeak))
 	}
 	return p
 }

@@ -77,7 +77,7 @@ func (o *Options) idleRun(ctx context.Context, w *world, system string, s roles.
 	}
 	defer sys.end()
 	if o.cpuProfile != "" {
-		if err := sys.profile(o.cpuProfile); err != nil {
+		if err := sys.profile(o.cpuProfile, system); err != nil {
 			return f, err
 		}
 	}

@@ -173,7 +173,8 @@ func TestFaultsAreTold(t *testing.T) {
 func TestSettingsThatAreRefused(t *testing.T) {
 	for _, args := range []string{"-window 0", "-window 4096", "-size 19", "-size 61001", "-n 0", "-conversations 0", "-runs 0", "-key p521",
 		"-relay-key ed25519", "-sign auto", "-suite TLS", "-store tape", "more", "-n 2 -conversations 3", "-rate fast", "-rate 0", "-rate -1x", "-rate NaN",
-		"-job sleep", "-job idle -rate 5", "-job logins -bulk", "-card chip", "-card-time -1s"} {
+		"-job sleep", "-job idle -rate 5", "-job logins -bulk", "-card chip", "-card-time -1s", "-only logins", "-write x.json", "-rivals -job idle",
+		"-rivals -rate 5", "-rivals -bulk", "-rivals -cpuprofile ."} {
 		if _, err := parseOptions(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%s is taken", args)
 		}

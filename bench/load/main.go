@@ -94,7 +94,7 @@ func load(ctx context.Context, o Options, log io.Writer) (*Result, error) {
 		setups = append(setups, setup{besideSystem, besideOf})
 	}
 	var systems []*system
-	for _, one := range setups {
+	for i, one := range setups {
 		w, err := newWorld(one.of, o.N)
 		if err != nil {
 			return nil, err
@@ -110,7 +110,11 @@ func load(ctx context.Context, o Options, log io.Writer) (*Result, error) {
 			return nil, err
 		}
 		if o.cpuProfile != "" {
-			if err := sys.profile(o.cpuProfile); err != nil {
+			name := one.system
+			if i > 0 && name == setups[0].system {
+				name = "beside"
+			}
+			if err := sys.profile(o.cpuProfile, name); err != nil {
 				return nil, err
 			}
 		}

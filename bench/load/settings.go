@@ -102,6 +102,10 @@ func (o *Options) check(rest []string) error {
 		return errors.New("-store is memory or disk")
 	case o.Job != roles.Messages && (o.Rate > 0 || o.ofPeak > 0 || o.Bulk || o.Card != roles.Soft || o.Store != roles.InMemory || o.RekeyMessages > 0):
 		return errors.New("-rate, -bulk, -card, -store and -rekey-messages are for messages")
+	case !o.rivals && (o.only != "" || o.file != ""):
+		return errors.New("-only and -write are for -rivals")
+	case o.rivals && (o.Job != roles.Messages || o.Rate > 0 || o.ofPeak > 0 || o.Bulk || o.cpuProfile != ""):
+		return errors.New("-job, -rate, -bulk and -cpuprofile are not for -rivals, whose events have jobs and rates of their own")
 	}
 	_, err := o.Suites()
 	return err

@@ -118,10 +118,10 @@ func (sys *system) end() {
 	_ = os.RemoveAll(sys.dir)
 }
 
-// profile makes each process write a CPU profile until it ends.
-func (sys *system) profile(dir string) error {
+// profile makes each process write a CPU profile until it ends, into files that begin with that name.
+func (sys *system) profile(dir, name string) error {
 	for i, role := range []string{roles.Server, roles.Receiver, roles.Sender} {
-		_, err := sys.processes[i].ask(roles.Command{Do: roles.DoProfile, Profile: filepath.Join(dir, sys.name+"-"+role+".pprof")})
+		_, err := sys.processes[i].ask(roles.Command{Do: roles.DoProfile, Profile: filepath.Join(dir, name+"-"+role+".pprof")})
 		if err != nil {
 			return err
 		}

@@ -144,10 +144,11 @@ func Serve(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return err
 		}
-		if c.Do == DoProfile {
+		reply := obey(ctx, r, c)
+		if c.Do == DoProfile && reply.Error == "" {
 			profile = c.Profile
 		}
-		if err := replies.Encode(obey(ctx, r, c)); err != nil {
+		if err := replies.Encode(reply); err != nil {
 			return err
 		}
 	}
@@ -164,6 +165,13 @@ func heapProfile(beside string) error {
 	}
 	runtime.GC()
 	return errors.Join(pprof.Lookup("heap").WriteTo(f, 0), f.Close())
+}
+
+// tell says on standard error, which is the parent's, why a server has ended before its time.
+func tell(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 func text(err error) string {

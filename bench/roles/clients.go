@@ -132,6 +132,7 @@ func startBare(ctx context.Context, s Setup) (role, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	go bare.Serve(ctx, socket, &tls.Config{Certificates: []tls.Certificate{certificate}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert})
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert}
+	go func() { tell(bare.Serve(ctx, socket, config)) }()
 	return bareServer{}, socket.LocalAddr().String(), nil
 }

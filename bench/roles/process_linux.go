@@ -60,7 +60,7 @@ func residentOf(process string) (bytes uint64, err error) {
 			return kilobytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("no VmRSS of process %s: %v", process, lines.Err())
+	return 0, errors.Join(fmt.Errorf("no VmRSS of process %s", process), lines.Err())
 }
 
 // usedBy is the processor time, in steps of 10 ms, and the memory of another process.

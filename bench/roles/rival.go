@@ -2,7 +2,6 @@ package roles
 
 import (
 	"context"
-	"time"
 
 	"sinete/bench/rivals"
 )
@@ -59,29 +58,14 @@ func startRivalReceiver(ctx context.Context, s Setup) (role, error) {
 	return r, nil
 }
 
-type rivalSender struct {
-	passive
-	loops loops
-}
-
-func (r *rivalSender) run(ctx context.Context, p Plan, _ *Run) ([]time.Duration, error) {
-	return r.loops.run(ctx, p)
-}
-
 func startRivalSender(ctx context.Context, s Setup) (role, error) {
-	r := &rivalSender{}
+	r := &plainSender{}
 	for i := range s.Settings.Conversations {
 		line, err := rivals.Dial(ctx, s.System, s.Address, i, 0)
 		if err != nil {
 			return nil, err
 		}
-		r.loops = append(r.loops, &loop{conversation: rivalling{rivals.NewSender(line, s.Settings.Size)}, window: s.Settings.Window})
+		r.loops = append(r.loops, &loop{conversation: plain{rivals.NewSender(line, s.Settings.Size)}, window: s.Settings.Window})
 	}
 	return r, nil
 }
-
-type rivalling struct{ s *rivals.Sender }
-
-func (p rivalling) send(ctx context.Context) error                         { return p.s.Send(ctx) }
-func (p rivalling) flush() error                                           { return p.s.Flush() }
-func (p rivalling) confirmed(ctx context.Context) (next uint64, err error) { return p.s.Confirmed(ctx) }

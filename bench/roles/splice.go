@@ -3,7 +3,6 @@ package roles
 import (
 	"context"
 	"net"
-	"time"
 
 	"sinete/bench/splice"
 )
@@ -17,7 +16,7 @@ func startSplice(ctx context.Context, s Setup) (role, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	go splice.Serve(ctx, socket, certificate)
+	go func() { tell(splice.Serve(ctx, socket, certificate)) }()
 	return passive{}, socket.LocalAddr().String(), nil
 }
 
@@ -46,29 +45,14 @@ func startSpliceReceiver(ctx context.Context, s Setup) (role, error) {
 	return r, nil
 }
 
-type spliceSender struct {
-	passive
-	loops loops
-}
-
-func (r *spliceSender) run(ctx context.Context, p Plan, _ *Run) ([]time.Duration, error) {
-	return r.loops.run(ctx, p)
-}
-
 func startSpliceSender(ctx context.Context, s Setup) (role, error) {
-	r := &spliceSender{}
+	r := &plainSender{}
 	for i := range s.Settings.Conversations {
 		p, err := splice.NewSender(ctx, s.Address, i, s.Settings.FrameSize())
 		if err != nil {
 			return nil, err
 		}
-		r.loops = append(r.loops, &loop{conversation: spliced{p}, window: s.Settings.Window})
+		r.loops = append(r.loops, &loop{conversation: plain{p}, window: s.Settings.Window})
 	}
 	return r, nil
 }
-
-type spliced struct{ s *splice.Sender }
-
-func (p spliced) send(ctx context.Context) error                         { return p.s.Send(ctx) }
-func (p spliced) flush() error                                           { return p.s.Flush() }
-func (p spliced) confirmed(ctx context.Context) (next uint64, err error) { return p.s.Confirmed(ctx) }
