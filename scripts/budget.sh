@@ -2,7 +2,7 @@
 # Where the processor time of a message goes: runs bench/load with the flags given and shows, for each process, the microseconds that each
 # part takes of a message. They add up to what getrusage says. Samples are of 10 ms: take a run of 10 s and more.
 #
-#	scripts/budget.sh -n 300000
+#	scripts/budget.sh -n 2500000
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
